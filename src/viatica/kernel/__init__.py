@@ -1,0 +1,1 @@
+"""Words every room uses: money, time, references, errors. No tables, no network, no Django."""
