@@ -1,0 +1,1 @@
+"""Files kept by their content, and the pictures shown of them."""
