@@ -1,0 +1,1 @@
+"""Invoices (发票): read, check, claim once across the company."""
