@@ -1,0 +1,1 @@
+"""凭证: what a paper means to the books. Posted vouchers never change; a red one undoes them."""

@@ -1,0 +1,30 @@
+"""Reads. The lists are for the finance desks; a paper's own order is for whoever may see the paper."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from viatica.kernel.refs import Ref
+from viatica.offices.access.viewer import SEES_ALL_OF_ENTITY, Viewer
+from viatica.offices.payment.models import OrderState, PaymentBatch, PaymentOrder
+
+
+def order_of(ref: Ref) -> PaymentOrder | None:
+    """The live order of a paper, with its batch."""
+    live = PaymentOrder.objects.exclude(state=OrderState.CANCELLED).select_related("batch")
+    return live.filter(ref=str(ref)).first()
+
+
+def waiting(viewer: Viewer) -> QuerySet[PaymentOrder]:
+    """Orders no batch has yet, oldest first, of the entities the viewer watches over."""
+    rows = PaymentOrder.objects.filter(state=OrderState.WAITING).select_related("entity", "payee")
+    watched = viewer.entities(*SEES_ALL_OF_ENTITY)
+    rows = rows if watched is None else rows.filter(entity_id__in=sorted(watched))
+    return rows.order_by("ordered_at", "id")
+
+
+def batches(viewer: Viewer) -> QuerySet[PaymentBatch]:
+    """Newest first, of the entities the viewer watches over."""
+    rows = PaymentBatch.objects.select_related("entity", "maker", "checker").order_by("-id")
+    watched = viewer.entities(*SEES_ALL_OF_ENTITY)
+    return rows if watched is None else rows.filter(entity_id__in=sorted(watched))
