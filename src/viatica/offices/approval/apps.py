@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+
+
+class ApprovalConfig(AppConfig):
+    name = "viatica.offices.approval"
+    label = "approval"
+
+    def ready(self) -> None:
+        from viatica.offices.approval import deliveries
+        from viatica.spine import relay
+
+        relay.deliver_with("approval.submit", deliveries.deliver_submit)
+        relay.deliver_with("approval.withdraw", deliveries.deliver_withdraw)
+        relay.deliver_with("approval.comment", deliveries.deliver_comment)
