@@ -84,7 +84,9 @@ class Money:
             exact = Decimal(amount)
             kept = exact.quantize(unit)
         except (decimal.InvalidOperation, ValueError) as error:
-            raise BadAmount(amount=amount, currency=currency, places=-int(unit.as_tuple().exponent)) from error
+            raise BadAmount(
+                amount=amount, currency=currency, places=-int(unit.as_tuple().exponent)
+            ) from error
         if kept != exact or abs(kept) > LARGEST:
             raise BadAmount(amount=amount, currency=currency, places=-int(unit.as_tuple().exponent))
         object.__setattr__(self, "amount", kept + 0)  # + 0 makes -0.00 plain 0.00

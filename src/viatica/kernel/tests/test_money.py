@@ -55,7 +55,11 @@ def test_json_carries_a_string_and_comes_back() -> None:
 
 
 def test_ten_yuan_in_three_parts() -> None:
-    assert [str(part.amount) for part in Money("10.00", "CNY").allocate([1, 1, 1])] == ["3.34", "3.33", "3.33"]
+    assert [str(part.amount) for part in Money("10.00", "CNY").allocate([1, 1, 1])] == [
+        "3.34",
+        "3.33",
+        "3.33",
+    ]
 
 
 @given(cents, st.lists(st.integers(min_value=0, max_value=1000), min_size=1, max_size=20).filter(any))

@@ -12,7 +12,11 @@ from viatica.offices.access.models import User
 
 class PasswordBackend(BaseBackend):
     def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **extra: Any
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **extra: Any,
     ) -> User | None:
         user = User.objects.filter(username=username or "").first()
         if user is None:

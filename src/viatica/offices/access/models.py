@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pghistory
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -25,14 +27,16 @@ class User(AbstractBaseUser):
     """A sign-in. What it may do comes from its employee and its grants."""
 
     username = models.CharField(max_length=64, unique=True)
-    employee = models.OneToOneField(Employee, null=True, blank=True, on_delete=models.CASCADE, related_name="user")
+    employee = models.OneToOneField(
+        Employee, null=True, blank=True, on_delete=models.CASCADE, related_name="user"
+    )
     language = models.CharField(max_length=8, blank=True)
     is_active = models.BooleanField(default=True)
 
     objects = UserManager()
 
     USERNAME_FIELD = "username"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     def __str__(self) -> str:
         return self.employee.name if self.employee else self.username
@@ -48,7 +52,9 @@ class Grant(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="grants")
     role = models.CharField(max_length=16, choices=Role.choices)
     entity = models.ForeignKey(LegalEntity, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    department = models.ForeignKey(Department, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    department = models.ForeignKey(
+        Department, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
 
     class Meta:
         constraints = [

@@ -12,3 +12,7 @@ def issue_token(*, user: User, name: str, at: datetime, expires_at: datetime | N
     raw = f"via_{secrets.token_urlsafe(32)}"
     ApiToken.objects.create(user=user, name=name, digest=digest(raw), created_at=at, expires_at=expires_at)
     return raw
+
+
+def choose_language(*, user_id: int, language: str) -> None:
+    User.objects.filter(pk=user_id).update(language=language)

@@ -50,7 +50,8 @@ class Viewer:
     def has(self, role: Role, entity_id: int | None = None) -> bool:
         """Whether the role is held; for `entity_id`, when given."""
         return any(
-            grant.role == role and (entity_id is None or grant.entity_id in (None, entity_id)) for grant in self.grants
+            grant.role == role and (entity_id is None or grant.entity_id in (None, entity_id))
+            for grant in self.grants
         )
 
     def need(self, *roles: Role, entity_id: int | None = None) -> None:
@@ -76,7 +77,12 @@ class Viewer:
         return path.startswith(self.department_paths()) if self.department_paths() else False
 
     def scope(
-        self, rows: QuerySet[M], *, owner: str = "owner_id", entity: str = "entity_id", path: str = "department__path"
+        self,
+        rows: QuerySet[M],
+        *,
+        owner: str = "owner_id",
+        entity: str = "entity_id",
+        path: str = "department__path",
     ) -> QuerySet[M]:
         """Only the rows this viewer may see: own, managed, or of an entity watched over."""
         watched = self.entities(*SEES_ALL_OF_ENTITY)

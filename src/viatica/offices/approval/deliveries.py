@@ -73,7 +73,7 @@ def deliver_withdraw(delivery: Delivery) -> Outcome:
         return Done({"skipped": "already ended there"})
     try:
         port.withdraw(
-            case_ref(case, _userid(case, connection)), delivery.payload.get("reason") or case.number
+            case_ref(case, userid_of(case, connection)), delivery.payload.get("reason") or case.number
         )
     except OutsideRefused:
         # Already over there? Then what it says is compared; only a running instance is a real refusal.
@@ -91,7 +91,7 @@ def deliver_comment(delivery: Delivery) -> Outcome:
     if case.instance_id is None or not port.can.comment:
         return Done({"skipped": case.sent})
     payload = delivery.payload
-    port.comment(case_ref(case, _userid(case, connection)), f"{payload['by']}：{payload['text']}")
+    port.comment(case_ref(case, userid_of(case, connection)), f"{payload['by']}：{payload['text']}")
     return Done()
 
 
@@ -129,7 +129,7 @@ def _case(delivery: Delivery) -> tuple[Case, Connection]:
 
 def _found(case: Case, connection: Connection, port: ApprovalPort) -> bool:
     """Whether the OA has it under our number; then it is ours from here on."""
-    state = port.look(case_ref(case, _userid(case, connection)))
+    state = port.look(case_ref(case, userid_of(case, connection)))
     if state is None:
         return False
     mark_sent(case, state.instance_id, at=clock.now())
@@ -145,7 +145,8 @@ def _is_over(case: Case, connection: Connection, port: ApprovalPort) -> bool:
     return state.status in news.OUTCOMES
 
 
-def _userid(case: Case, connection: Connection) -> str:
+def userid_of(case: Case, connection: Connection) -> str:
+    """The applicant as the OA knows them, which narrows a search over there; "" when unknown."""
     row = OutsideIdentity.objects.filter(connection=connection, employee_id=case.applicant_id).first()
     return row.userid if row else ""
 

@@ -9,7 +9,7 @@ from itertools import islice
 from django.db.models import F
 
 from viatica.offices.approval import news
-from viatica.offices.approval.deliveries import case_ref
+from viatica.offices.approval.deliveries import case_ref, userid_of
 from viatica.offices.approval.models import Case, Sent, State
 from viatica.offices.approval.ports import ApprovalPort, CaseRef, CaseState, CaseStatus, InstanceId, port_for
 from viatica.spine import outbox
@@ -43,7 +43,7 @@ def _ours(connection: Connection, port: ApprovalPort, at: datetime, report: Reco
     )
     found = list(cases)
     for case in found:
-        state = port.look(case_ref(case))
+        state = port.look(case_ref(case, userid_of(case, connection)))
         _compare(case, state, at, report)
         Case.objects.filter(pk=case.pk).update(checked_at=at)
     return len(found)

@@ -61,10 +61,16 @@ class Department(models.Model):
 
     name = models.CharField(max_length=120)
     entity = models.ForeignKey(LegalEntity, on_delete=models.PROTECT, related_name="departments")
-    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+    )
     path = models.CharField(max_length=255, blank=True, editable=False)
-    head = models.ForeignKey("Employee", null=True, blank=True, on_delete=models.SET_NULL, related_name="heads")
-    cost_center = models.ForeignKey(CostCenter, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    head = models.ForeignKey(
+        "Employee", null=True, blank=True, on_delete=models.SET_NULL, related_name="heads"
+    )
+    cost_center = models.ForeignKey(
+        CostCenter, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     is_active = models.BooleanField(default=True)
 
     class Meta:
@@ -131,7 +137,9 @@ class Employee(models.Model):
     entity = models.ForeignKey(LegalEntity, on_delete=models.PROTECT, related_name="employees")
     department = models.ForeignKey(Department, on_delete=models.PROTECT, related_name="employees")
     grade = models.ForeignKey(Grade, on_delete=models.PROTECT, related_name="+")
-    manager = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="reports")
+    manager = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="reports"
+    )
     title = models.CharField(max_length=60, blank=True)
     mobile = models.CharField(max_length=20, blank=True)
     email = models.EmailField(blank=True)
@@ -172,7 +180,9 @@ class Delegation(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="delegation_ends_after_start"),
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("starts_at")), name="delegation_ends_after_start"
+            ),
             models.CheckConstraint(condition=~Q(principal=F("delegate")), name="delegation_to_another"),
         ]
 

@@ -52,6 +52,24 @@ def identity(employee_id: int, connection_id: int) -> OutsideIdentity | None:
 def employee_behind(connection_id: int, userid: str) -> Employee | None:
     """Our person behind the OA's `userid`."""
     row = (
-        OutsideIdentity.objects.filter(connection_id=connection_id, userid=userid).select_related("employee").first()
+        OutsideIdentity.objects.filter(connection_id=connection_id, userid=userid)
+        .select_related("employee")
+        .first()
     )
     return row.employee if row else None
+
+
+def colleagues(text: str, *, most: int) -> list[Employee]:
+    """Who works here and has the number `text`, or a name that begins with it. One statement; none for no text."""
+    bare = text.strip()
+    if not bare:
+        return []
+    rows = Employee.objects.filter(Q(number=bare) | Q(name__startswith=bare), is_active=True)
+    return list(rows.select_related("department", "entity").order_by("name", "pk")[:most])
+
+
+def latest_rates(*, most: int) -> list[CurrencyRate]:
+    """The newest rate of each currency, by currency."""
+    return list(
+        CurrencyRate.objects.order_by("currency", "base", "-day").distinct("currency", "base")[:most]
+    )

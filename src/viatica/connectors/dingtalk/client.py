@@ -1,0 +1,405 @@
+"""The only speaker of HTTP to DingTalk: both generations of its API, their tokens, envelopes and refusals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from viatica.connectors.dingtalk import errors
+from viatica.connectors.dingtalk.errors import SYSTEM
+from viatica.connectors.http import Answer, Client, Values
+from viatica.connectors.redaction import redact
+from viatica.connectors.tokens import Token, TokenCache, TokenRejected
+from viatica.kernel.errors import BadInput, OutsideError, OutsideRefused, OutsideUnavailable, OutsideUnknown
+from viatica.kernel.words import N_
+from viatica.spine.models import Connection
+
+Json = dict[str, Any]
+
+IDS_PER_PAGE = 20
+USERS_PER_PAGE = 100
+
+_tokens = TokenCache()
+
+
+class ConnectionIncomplete(BadInput):
+    code = "dingtalk.connection_incomplete"
+    message = N_("The connection “{name}” lacks {missing}.")
+    hint = N_("Enter it on the connection's page; it stands in the DingTalk developer console.")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One app of one organisation, from `Connection.settings` and its sealed credentials."""
+
+    name: str
+    base_url: str
+    oapi_base_url: str
+    login_url: str
+    app_key: str
+    app_secret: str = field(repr=False)
+    corp_id: str = ""
+    agent_id: str = ""
+    token: str = field(default="", repr=False)
+    aes_key: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, connection: Connection) -> Setup:
+        """Raises ConnectionIncomplete without app_key or app_secret."""
+        settings, secrets = connection.settings, connection.secrets()
+        known = {name: str(secrets.get(name) or settings.get(name) or "") for name in _CREDENTIALS}
+        for needed in ("app_key", "app_secret"):
+            if not known[needed]:
+                raise ConnectionIncomplete(name=connection.name, missing=needed)
+        return cls(
+            name=connection.name,
+            base_url=settings.get("base_url") or "https://api.dingtalk.com",
+            oapi_base_url=settings.get("oapi_base_url") or "https://oapi.dingtalk.com",
+            login_url=settings.get("login_url") or "https://login.dingtalk.com",
+            **known,
+        )
+
+    def need(self, name: str) -> str:
+        """A credential that only some uses ask for. Raises ConnectionIncomplete."""
+        value = str(getattr(self, name))
+        if not value:
+            raise ConnectionIncomplete(name=self.name, missing=name)
+        return value
+
+    @property
+    def owner_keys(self) -> tuple[str, ...]:
+        """Who callbacks are addressed to: the app; the organisation when registered the old way."""
+        return tuple(key for key in (self.app_key, self.corp_id) if key)
+
+
+_CREDENTIALS = ("app_key", "app_secret", "corp_id", "agent_id", "token", "aes_key")
+
+
+class DingTalkClient:
+    """Each method is one call (or one loop of pages) and gives the business part of the answer as JSON."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        secrets = tuple(filter(None, (setup.app_secret, setup.token, setup.aes_key)))
+        self._new = Client(SYSTEM, setup.base_url, secrets=secrets)
+        self._old = Client(SYSTEM, setup.oapi_base_url, secrets=secrets)
+
+    @classmethod
+    def of(cls, connection: Connection) -> DingTalkClient:
+        return cls(Setup.of(connection))
+
+    # approvals
+
+    def create_instance(self, body: Json) -> str:
+        """The new instance's id. Raises OutsideUnknown when it may exist without our knowing."""
+        answer = self._ask_new("POST", "/v1.0/workflow/processInstances", body=body, is_repeatable=False)
+        instance_id = answer.get("instanceId") or (answer.get("result") or {}).get("instanceId")
+        if not instance_id:
+            raise OutsideUnknown(system=SYSTEM, said_by="no instanceId")
+        return str(instance_id)
+
+    def instance(self, instance_id: str) -> Json | None:
+        """None when DingTalk knows no such instance."""
+        query = {"processInstanceId": instance_id}
+        try:
+            return _result(self._ask_new("GET", "/v1.0/workflow/processInstances", query=query))
+        except errors.NoSuchInstance:
+            return None
+
+    def instance_ids(
+        self, process_code: str, *, start_ms: int, end_ms: int, userids: tuple[str, ...] = ()
+    ) -> Iterator[str]:
+        """Instances of one template started in [start, end], at most 120 days; page after page."""
+        token: int | None = 0
+        while token is not None:
+            body: Json = {
+                "processCode": process_code,
+                "startTime": start_ms,
+                "endTime": end_ms,
+                "nextToken": token,
+                "maxResults": IDS_PER_PAGE,
+            }
+            if userids:
+                body["userIds"] = list(userids)
+            path = "/v1.0/workflow/processes/instanceIds/query"
+            page = _result(self._ask_new("POST", path, body=body, is_repeatable=True))
+            yield from (str(one) for one in page.get("list") or [])
+            following = str(page.get("nextToken") or "")
+            token = int(following) if following.isdecimal() else None
+
+    def terminate(self, instance_id: str, *, userid: str, remark: str) -> None:
+        body = {
+            "processInstanceId": instance_id,
+            # By the system: a template may forbid its originator to withdraw, but the document is withdrawn.
+            "isSystem": True,
+            "operatingUserId": userid,
+            "remark": remark[:1024],
+        }
+        # Ending twice ends once: the second call is refused, which the connector recognises.
+        path = "/v1.0/workflow/processInstances/terminate"
+        self._ask_new("POST", path, body=body, is_repeatable=True)
+
+    def comment(self, instance_id: str, *, userid: str, text: str) -> None:
+        body = {"processInstanceId": instance_id, "text": text[:1024], "commentUserId": userid}
+        self._ask_new("POST", "/v1.0/workflow/processInstances/comments", body=body, is_repeatable=False)
+
+    def form_schema(self, process_code: str) -> Json:
+        path = "/v1.0/workflow/forms/schemas/processCodes"
+        return _result(self._ask_new("GET", path, query={"processCode": process_code}))
+
+    # messages
+
+    def send_notification(self, userids: tuple[str, ...], message: Json) -> str:
+        """The message's task id. Success means taken, not read, not even delivered."""
+        form = {
+            "agent_id": self.setup.need("agent_id"),
+            "userid_list": ",".join(userids),
+            "msg": json.dumps(message, ensure_ascii=False),
+        }
+        # The same text reaches the same person once a day, so asking twice does no harm.
+        path = "/topapi/message/corpconversation/asyncsend_v2"
+        return str(self._ask_old("POST", path, form=form, is_repeatable=True).get("task_id") or "")
+
+    def send_result(self, task_id: str) -> Json:
+        form = {"agent_id": self.setup.need("agent_id"), "task_id": task_id}
+        answer = self._ask_old("POST", "/topapi/message/corpconversation/getsendresult", form=form)
+        return answer.get("send_result") or {}
+
+    def update_status_bar(self, task_id: str, *, text: str, colour: str) -> None:
+        form = {
+            "agent_id": self.setup.need("agent_id"),
+            "task_id": task_id,
+            "status_value": text,
+            "status_bg": colour,
+        }
+        self._ask_old("POST", "/topapi/message/corpconversation/status_bar/update", form=form)
+
+    # to-dos
+
+    def create_todo(self, unionid: str, body: Json) -> Json:
+        """Raises TaskExists when its sourceId was used before."""
+        return self._ask_new(
+            "POST", f"/v1.0/todo/users/{_part(unionid)}/tasks", body=body, is_repeatable=True
+        )
+
+    def todo_by_source(self, unionid: str, source_id: str) -> Json | None:
+        try:
+            return self._ask_new("GET", f"/v1.0/todo/users/{_part(unionid)}/tasks/sources/{_part(source_id)}")
+        except errors.TodoGone:
+            return None
+
+    def update_todo(self, unionid: str, task_id: str, body: Json) -> None:
+        path = f"/v1.0/todo/users/{_part(unionid)}/tasks/{_part(task_id)}"
+        self._ask_new("PUT", path, query={"operatorId": unionid}, body=body, is_repeatable=True)
+
+    def delete_todo(self, unionid: str, task_id: str) -> None:
+        path = f"/v1.0/todo/users/{_part(unionid)}/tasks/{_part(task_id)}"
+        self._ask_new("DELETE", path, query={"operatorId": unionid}, is_repeatable=True)
+
+    # sign-in
+
+    def user_token(self, code: str) -> str:
+        """The person's own token for a browser sign-in's code; a code works once."""
+        body = {
+            "clientId": self.setup.app_key,
+            "clientSecret": self.setup.app_secret,
+            "code": code,
+            "grantType": "authorization_code",
+        }
+        answer = self._new.call("POST", "/v1.0/oauth2/userAccessToken", json=body)
+        return str(_new_envelope(answer)["accessToken"])
+
+    def me(self, user_token: str) -> Json:
+        headers = {"x-acs-dingtalk-access-token": user_token}
+        return _new_envelope(self._new.call("GET", "/v1.0/contact/users/me", headers=headers))
+
+    def userid_of(self, unionid: str) -> str | None:
+        """None for someone outside the organisation."""
+        try:
+            answer = self._ask_old("POST", "/topapi/user/getbyunionid", form={"unionid": unionid})
+        except OutsideRefused as refusal:
+            if refusal.params.get("errcode") in errors.NO_USER_OLD:
+                return None
+            raise
+        result = _result(answer)
+        return str(result["userid"]) if str(result.get("contact_type", "0")) == "0" else None
+
+    def user_by_code(self, code: str) -> Json:
+        """Who opened our page inside DingTalk (免登); a code works once and for five minutes."""
+        return _result(self._ask_old("POST", "/topapi/v2/user/getuserinfo", form={"code": code}))
+
+    def jsapi_ticket(self) -> str:
+        def fetch() -> Token:
+            answer = self._ask_new("POST", "/v1.0/oauth2/jsapiTickets", is_repeatable=True)
+            return Token(str(answer["jsapiTicket"]), float(answer.get("expireIn") or 7200))
+
+        return _tokens.get(("dingtalk.jsapi", self.setup.base_url, self.setup.app_key), fetch)
+
+    # directory
+
+    def departments_below(self, dept_id: str) -> list[Json]:
+        """Direct children only; there is no paging."""
+        answer = self._ask_old("POST", "/topapi/v2/department/listsub", form={"dept_id": dept_id})
+        return list(answer.get("result") or [])
+
+    def users_of(self, dept_id: str) -> Iterator[Json]:
+        cursor: int | None = 0
+        while cursor is not None:
+            form: Values = {"dept_id": dept_id, "cursor": cursor, "size": USERS_PER_PAGE}
+            page = _result(self._ask_old("POST", "/topapi/v2/user/list", form=form))
+            yield from page.get("list") or []
+            cursor = int(page["next_cursor"]) if page.get("has_more") in (True, "true") else None
+
+    def user(self, userid: str) -> Json:
+        return _result(self._ask_old("POST", "/topapi/v2/user/get", form={"userid": userid}))
+
+    # tokens
+
+    def check_token(self) -> None:
+        """Fetch both generations' tokens anew. Raises what DingTalk says against the credentials."""
+        self._fetch_new_token()
+        self._fetch_old_token()
+
+    def _fetch_new_token(self) -> Token:
+        body = {"appKey": self.setup.app_key, "appSecret": self.setup.app_secret}
+        answer = _new_envelope(
+            self._new.call("POST", "/v1.0/oauth2/accessToken", json=body, is_repeatable=True)
+        )
+        return Token(str(answer["accessToken"]), float(answer.get("expireIn") or 7200))
+
+    def _fetch_old_token(self) -> Token:
+        query = {"appkey": self.setup.app_key, "appsecret": self.setup.app_secret}
+        answer = _old_envelope(self._old.call("GET", "/gettoken", query=query))
+        return Token(str(answer["access_token"]), float(answer.get("expires_in") or 7200))
+
+    # the two generations
+
+    def _ask_new(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Values | None = None,
+        body: Json | None = None,
+        is_repeatable: bool | None = None,
+    ) -> Json:
+        def ask(token: str) -> Json:
+            headers = {"x-acs-dingtalk-access-token": token}
+            return _new_envelope(
+                self._new.call(
+                    method, path, query=query, json=body, headers=headers, is_repeatable=is_repeatable
+                )
+            )
+
+        key = ("dingtalk.new", self.setup.base_url, self.setup.app_key, self.setup.app_secret)
+        return _tokens.use(SYSTEM, key, self._fetch_new_token, ask)
+
+    def _ask_old(self, method: str, path: str, *, form: Values, is_repeatable: bool = True) -> Json:
+        def ask(token: str) -> Json:
+            query = {"access_token": token}
+            return _old_envelope(
+                self._old.call(method, path, query=query, form=form, is_repeatable=is_repeatable)
+            )
+
+        key = ("dingtalk.old", self.setup.oapi_base_url, self.setup.app_key, self.setup.app_secret)
+        return _tokens.use(SYSTEM, key, self._fetch_old_token, ask)
+
+
+def _part(text: str) -> str:
+    """An id as one part of a path."""
+    return quote(text, safe="")
+
+
+def _result(answer: Mapping[str, Any]) -> Json:
+    result = answer.get("result")
+    return result if isinstance(result, dict) else {}
+
+
+def _object(answer: Answer) -> Json:
+    """The answer as a JSON object. An address shut out gets a page, or a JSON of the firewall's own."""
+    body = answer.json()
+    if not isinstance(body, dict):
+        raise answer.trouble()
+    if body.get("punish") or ("wait" in body and body.get("source") == "x5"):
+        # The firewall answered, not the product: nothing was done.
+        raise OutsideUnavailable(system=SYSTEM, said_by=answer.said, retry_after=errors.BLOCKED_PAUSE_S)
+    return body
+
+
+def _new_envelope(answer: Answer) -> Json:
+    """api.dingtalk.com: success is HTTP 200 without `code`, and not `success: false`."""
+    body = _object(answer)
+    code = str(body.get("code") or body.get("Code") or "")
+    said = f"{code} {body.get('message') or body.get('Message') or ''}".strip()
+    if answer.status == 200 and not code and str(body.get("success", True)).lower() != "false":
+        return body
+    raise _new_refusal(answer, code, redact(said, answer.secrets) or answer.said)
+
+
+def _new_refusal(answer: Answer, code: str, said: str) -> Exception:
+    unavailable = {"system": SYSTEM, "said_by": said}
+    if code in errors.TOKEN_BAD_NEW:
+        return TokenRejected(said)
+    if errors.QUOTA_NEW in code:
+        return errors.QuotaUsedUp(**unavailable, retry_after=errors.QUOTA_PAUSE_S)
+    if any(mark in code for mark in errors.RATE_NEW) or code.endswith(errors.LOCKED_NEW):
+        return OutsideUnavailable(**unavailable, retry_after=answer.retry_after or errors.BUSY_PAUSE_S)
+    if (
+        answer.status >= 500
+        or code in errors.BUSY_NEW
+        or (code == "internalError" and not answer.is_repeatable)
+    ):
+        if not answer.is_repeatable:
+            return OutsideUnknown(system=SYSTEM, said_by=said)
+        return OutsideUnavailable(**unavailable, retry_after=answer.retry_after)
+    if answer.status == 429:
+        return answer.trouble()
+    return _known_refusal(code, said)
+
+
+def _known_refusal(code: str, said: str) -> OutsideError:
+    match code:
+        case "aflowProcessInstStatusException":
+            return errors.AlreadyEnded(system=SYSTEM, said_by=said)
+        case "aflowProcessInstNotExist" | "processInstanceNotExist" | "process.inst.notExist":
+            return errors.NoSuchInstance(system=SYSTEM, said_by=said)
+        case "todo.taskCreate.paramError" if errors.TODO_EXISTS.search(said):
+            return errors.TaskExists(system=SYSTEM, said_by=said)
+        case "todo.task.notFound":
+            return errors.TodoGone(system=SYSTEM, said_by=said)
+        case _ if code.startswith("todo.") and errors.TODO_GONE.search(said):
+            return errors.TodoGone(system=SYSTEM, said_by=said)
+        case _:
+            return OutsideRefused(system=SYSTEM, said_by=said, outside_code=code)
+
+
+def _old_envelope(answer: Answer) -> Json:
+    """oapi.dingtalk.com: HTTP 200 whatever happens; `errcode` 0 is success."""
+    body = _object(answer)
+    if "errcode" not in body:
+        raise answer.trouble()
+    errcode = int(body["errcode"])
+    if errcode == 0:
+        return body
+    sub = str(body.get("sub_code") or "")
+    said = f"{errcode} {body.get('errmsg', '')} {sub} {body.get('sub_msg') or ''}".strip()
+    raise _old_refusal(answer, errcode, sub, redact(said, answer.secrets))
+
+
+def _old_refusal(answer: Answer, errcode: int, sub: str, said: str) -> Exception:
+    # 88 wraps another code of the older gateway.
+    inner = int(sub) if errcode == 88 and sub.isdecimal() else errcode
+    if inner in errors.TOKEN_BAD_OLD:
+        return TokenRejected(said)
+    if inner == errors.QUOTA_OLD:
+        return errors.QuotaUsedUp(system=SYSTEM, said_by=said, retry_after=errors.QUOTA_PAUSE_S)
+    if inner in errors.RATE_OLD:
+        return OutsideUnavailable(system=SYSTEM, said_by=said, retry_after=errors.BUSY_PAUSE_S)
+    if inner in errors.BUSY_OLD:
+        if answer.is_repeatable:
+            return OutsideUnavailable(system=SYSTEM, said_by=said)
+        return OutsideUnknown(system=SYSTEM, said_by=said)
+    return OutsideRefused(system=SYSTEM, said_by=said, errcode=inner)

@@ -1,0 +1,211 @@
+"""The directory, linking people, and the two ways to sign in."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from simulators.dingtalk.testing import Running
+from viatica.connectors.dingtalk.people import (
+    DingTalkDirectory,
+    DingTalkSignIn,
+    NotOfThisCompany,
+    link_people,
+)
+from viatica.connectors.dingtalk.tests.conftest import AT, connection_to
+from viatica.connectors.registry import LinkReport
+from viatica.kernel.errors import OutsideRefused, OutsideUnavailable
+from viatica.offices.access.models import User
+from viatica.offices.access.ports import SignedIn
+from viatica.offices.access.sign_in import Stranger, user_behind
+from viatica.offices.company.models import Department, Employee, Grade, LegalEntity, OutsideIdentity
+from viatica.spine.models import Connection
+
+
+def hire(number: str, mobile: str = "", *, is_active: bool = True) -> Employee:
+    entity, _ = LegalEntity.objects.get_or_create(code="SH", defaults={"name": "上海云帆"})
+    department, _ = Department.objects.get_or_create(name="市场部", entity=entity)
+    grade, _ = Grade.objects.get_or_create(code="P5", defaults={"name": "P5", "rank": 5})
+    return Employee.objects.create(
+        number=number, name=f"员工{number}", entity=entity, department=department, grade=grade, mobile=mobile,
+        is_active=is_active,
+    )  # fmt: skip
+
+
+def unionid(dingtalk: Running, userid: str) -> str:
+    return str(next(one["unionid"] for one in dingtalk.facts["users"] if one["userid"] == userid))
+
+
+# The directory
+
+
+def test_departments_come_parents_first(connection: Connection) -> None:
+    found = list(DingTalkDirectory.of(connection).departments())
+    assert [(one.dept_id, one.name, one.parent_id) for one in found] == [
+        ("10", "研发部", "1"), ("20", "销售部", "1"), ("30", "财务部", "1"), ("40", "人力行政部", "1"),
+        ("50", "市场部", "1"), ("11", "平台组", "10"),
+    ]  # fmt: skip
+
+
+def test_people_come_page_after_page_each_once(dingtalk: Running) -> None:
+    users = [{"userid": f"u{no}", "name": f"员工{no}", "dept_id_list": [2, 3]} for no in range(205)]
+    dingtalk.load({"departments": [{"dept_id": one, "name": str(one)} for one in (2, 3)], "users": users})
+    found = list(DingTalkDirectory.of(connection_to(dingtalk)).users())
+    assert [one.userid for one in found] == [f"u{no}" for no in range(205)]
+    assert found[0].dept_ids == ("2", "3")
+    assert dingtalk.calls()["POST /topapi/v2/user/list"] == 7  # one for the root, three for each other
+
+
+def test_nothing_is_read_before_it_is_asked_for(connection: Connection, dingtalk: Running) -> None:
+    users = DingTalkDirectory.of(connection).users()
+    next(users)
+    assert dingtalk.calls()["POST /topapi/v2/user/list"] == 1
+
+
+# Linking
+
+
+@pytest.mark.django_db
+def test_people_are_linked_by_number_then_by_mobile(dingtalk: Running) -> None:
+    connection = connection_to(dingtalk)
+    connection.save()
+    by_number = hire("E0004")  # zhangsan
+    by_mobile = hire("A-17", "+86 138-0000-0005")  # linxiao
+    hire("A-18", "13800000006")
+    hire("A-19", "13800000006")  # two share chenjing's mobile: neither is linked
+    hire("E0007", is_active=False)  # wulei's number, but he has left
+    assert link_people(connection, AT) == LinkReport(
+        read=12, linked=2, already=0,
+        unmatched=("周明远", "李思源", "陈静", "吴磊", "孙慧", "钱薇", "赵敏", "何涛", "徐佳", "王凯"),
+    )  # fmt: skip
+    rows = OutsideIdentity.objects.order_by("userid").values_list(
+        "employee_id", "userid", "unionid", "dept_id"
+    )
+    assert list(rows) == [
+        (by_mobile.pk, "linxiao", unionid(dingtalk, "linxiao"), "10"),
+        (by_number.pk, "zhangsan", unionid(dingtalk, "zhangsan"), "11"),
+    ]
+    again = link_people(connection, AT)
+    assert (again.linked, again.already, len(again.unmatched)) == (0, 2, 10)
+
+
+@pytest.mark.django_db
+def test_one_person_here_is_never_linked_to_two_there(dingtalk: Running) -> None:
+    dingtalk.load(
+        {
+            "departments": [],
+            "users": [
+                {"userid": "a", "name": "甲", "job_number": "E1"},
+                {"userid": "b", "name": "甲（旧）", "mobile": "13900000001"},
+                {"userid": "c", "name": "离职", "job_number": "E2", "active": False},
+            ],
+        }
+    )
+    connection = connection_to(dingtalk)
+    connection.save()
+    hire("E1", "13900000001")
+    hire("E2")
+    assert link_people(connection, AT) == LinkReport(read=2, linked=1, already=0, unmatched=("甲（旧）",))
+
+
+@pytest.mark.django_db
+def test_a_directory_that_breaks_off_links_nobody(dingtalk: Running) -> None:
+    connection = connection_to(dingtalk)
+    connection.save()
+    hire("E0001")
+    dingtalk.fault("html_page", "/topapi/v2/department/listsub", times=1)
+    with pytest.raises(OutsideUnavailable):
+        link_people(connection, AT)
+    assert not OutsideIdentity.objects.exists()
+
+
+# Signing in
+
+
+def test_the_browser_is_sent_to_dingtalk_and_back(connection: Connection, dingtalk: Running) -> None:
+    url = urlsplit(
+        DingTalkSignIn(connection).start_url("st&ate", "https://v.example.com/sign-in/dingtalk?next=/")
+    )
+    assert f"{url.scheme}://{url.netloc}{url.path}" == f"{dingtalk.base_url}/oauth2/auth"
+    assert {key: value for key, (value,) in parse_qs(url.query).items()} == {
+        "redirect_uri": "https://v.example.com/sign-in/dingtalk?next=/",
+        "response_type": "code",
+        "client_id": dingtalk.app_key,
+        "scope": "openid corpid",
+        "state": "st&ate",
+        "prompt": "consent",
+        "corpId": dingtalk.corp_id,
+    }
+
+
+def test_a_code_from_the_browser_tells_who_it_is_once(connection: Connection, dingtalk: Running) -> None:
+    port = DingTalkSignIn(connection)
+    code = dingtalk.browser_code("zhangsan")
+    assert port.finish(code) == SignedIn("zhangsan", "张三", unionid(dingtalk, "zhangsan"))
+    for bad in (code, "invented"):
+        with pytest.raises(OutsideRefused):
+            port.finish(bad)
+
+
+def test_a_code_from_inside_the_client_tells_who_it_is_once(
+    connection: Connection, dingtalk: Running
+) -> None:
+    port = DingTalkSignIn(connection)
+    code = dingtalk.free_login_code("lisiyuan")
+    assert port.free_login(code) == SignedIn("lisiyuan", "李思源", unionid(dingtalk, "lisiyuan"))
+    with pytest.raises(OutsideRefused, match="40078"):
+        port.free_login(code)
+
+
+def test_someone_who_is_no_longer_a_member_cannot_finish(dingtalk: Running) -> None:
+    port = DingTalkSignIn(connection_to(dingtalk))
+    code = dingtalk.browser_code("xujia")
+    dingtalk.leave("xujia")
+    with pytest.raises(OutsideRefused):
+        port.finish(code)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"errcode": 60121, "errmsg": "找不到该用户"},
+        {"errcode": 0, "errmsg": "ok", "result": {"contact_type": 1, "userid": "partner"}},
+    ],
+)
+def test_an_outsider_is_not_of_this_company(
+    dingtalk: Running, httpserver: HTTPServer, answer: dict[str, object]
+) -> None:
+    token = {"errcode": 0, "access_token": "t", "expires_in": 7200}
+    httpserver.expect_request("/gettoken").respond_with_json(token)
+    httpserver.expect_request("/topapi/user/getbyunionid").respond_with_json(answer)
+    port = DingTalkSignIn(connection_to(dingtalk, oapi_base_url=httpserver.url_for("")))
+    with pytest.raises(NotOfThisCompany):
+        port.finish(dingtalk.browser_code("zhangsan"))
+
+
+@pytest.mark.django_db
+def test_behind_a_signed_in_person_stands_one_user(dingtalk: Running) -> None:
+    connection = connection_to(dingtalk)
+    connection.save()
+    employee = hire("E0004")
+    OutsideIdentity.objects.create(employee=employee, connection=connection, userid="zhangsan")
+    who = SignedIn("zhangsan", "张三")
+    user = user_behind(connection=connection, who=who)
+    assert (user.employee, user.username, user.has_usable_password()) == (employee, "E0004", False)
+    assert user_behind(connection=connection, who=who) == user
+    User.objects.update(is_active=False)
+    with pytest.raises(Stranger):
+        user_behind(connection=connection, who=who)
+
+
+@pytest.mark.django_db
+def test_strangers_and_leavers_are_refused_and_no_user_is_made(dingtalk: Running) -> None:
+    connection = connection_to(dingtalk)
+    connection.save()
+    OutsideIdentity.objects.create(employee=hire("E1", is_active=False), connection=connection, userid="left")
+    for userid in ("left", "nobody"):
+        with pytest.raises(Stranger, match="某人"):
+            user_behind(connection=connection, who=SignedIn(userid, "某人"))
+    assert not User.objects.exists()
