@@ -1,0 +1,1 @@
+"""出差申请: a trip, asked for, approved, and later reported."""

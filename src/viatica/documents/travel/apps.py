@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+
+
+class TravelConfig(AppConfig):
+    name = "viatica.documents.travel"
+    label = "travel"
+
+    def ready(self) -> None:
+        from viatica.documents import asks
+        from viatica.documents.travel import journey
+        from viatica.offices.approval import on_asked, on_concluded
+
+        on_asked("travel_request", asks.tell)
+        on_concluded("travel_request", journey.concluded)
