@@ -12,10 +12,13 @@ import pytest
 os.environ.setdefault("VIATICA_HOME", str(Path(__file__).parent / "var" / "test"))
 os.environ["DJANGO_SETTINGS_MODULE"] = "viatica.config.settings"
 
-from viatica.config.database import ensure_database  # noqa: E402 - the environment comes first
+from viatica.config.database import ensure_database, forget_dead_tests
 
 # Tests kill processes, never the machine: what the kernel has is safe enough, and much faster.
-ensure_database(Path(os.environ["VIATICA_HOME"]), "fsync = off\nfull_page_writes = off\n")
+if "DATABASE_URL" not in os.environ:
+    forget_dead_tests(
+        ensure_database(Path(os.environ["VIATICA_HOME"]), "fsync = off\nfull_page_writes = off\n")
+    )
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import django_stubs_ext
 from csp.constants import NONCE, NONE, SELF
 from psycopg.conninfo import conninfo_to_dict
 
+from viatica.config.demo import plan
 from viatica.config.environment import Environment
 
 django_stubs_ext.monkeypatch()
@@ -72,23 +74,20 @@ INSTALLED_APPS = [
     "viatica.insights",
     "viatica.front",
 ]
-# Rooms still being built are left out, so that the finished ones can run.
-INSTALLED_APPS = [
-    app for app in INSTALLED_APPS if not app.startswith("viatica.") or (PACKAGE / Path(*app.split(".")[1:]) / "apps.py").exists()
-]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "viatica.config.requests.RequestLog",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "viatica.front.language.ChosenLanguage",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "csp.middleware.CSPMiddleware",
+    "viatica.front.errors.ErrorPages",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -102,6 +101,13 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.messages.context_processors.messages",
                 "django.template.context_processors.i18n",
                 "csp.context_processors.nonce",
+                "viatica.front.context.frame",
+            ],
+            "builtins": [
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+                "template_partials.templatetags.partials",
+                "viatica.front.templatetags.front",
             ],
         },
     }
@@ -119,7 +125,7 @@ def _database(url: str) -> dict[str, Any]:
         "HOST": parts.pop("host", ""),
         "PORT": parts.pop("port", ""),
         "OPTIONS": {**parts, "pool": pool},
-        "TEST": {"NAME": "test_viatica"},
+        "TEST": {"NAME": f"test_viatica_{os.getpid()}"},  # two test runs on one machine do not meet
     }
 
 
@@ -134,8 +140,12 @@ TIME_ZONE = ENVIRONMENT.time_zone
 
 STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise remarks on a missing one
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
+
+# The kinds of outside system we ship; other packages add theirs by the entry point group “viatica.connectors”.
+CONNECTORS = ["viatica.connectors.dingtalk.connector"]
 
 ARCHIVE_DIR = HOME / "archive"
 DATA_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.upload_limit
@@ -161,4 +171,6 @@ CONTENT_SECURITY_POLICY = {
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
 SILENCED_SYSTEM_CHECKS: list[str] = []
 LOGGING_CONFIG = None
+# Whom the demo company's sign-in page offers: user name and part.
+DEMO_CAST = [(role.login, role.part) for role in plan.CAST if role.part] if ENVIRONMENT.demo else []
 AUTHENTICATION_BACKENDS = ["viatica.offices.access.backends.PasswordBackend"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.urls import URLPattern, URLResolver, include, path
 
+from viatica.front.api import api
+
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", include(urls))
-    for urls in ("viatica.spine.urls", "viatica.front.urls")
-    if find_spec(urls)
+    path("api/v1/", api.urls),
+    path("insights/", include("viatica.insights.urls")),
+    path("", include("viatica.spine.urls")),
+    path("", include("viatica.front.urls")),
 ]
