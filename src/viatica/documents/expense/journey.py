@@ -11,6 +11,7 @@ from django.db import transaction
 from viatica.documents import checks
 from viatica.documents.expense import services
 from viatica.documents.expense.models import ExpenseReport, ReportState
+from viatica.documents.steps import own
 from viatica.kernel.words import N_
 from viatica.offices.access.models import Role
 from viatica.offices.access.viewer import Viewer
@@ -65,7 +66,7 @@ def edit(
     at: datetime,
     via: str,
 ) -> ExpenseReport:
-    services.own(report, viewer)
+    own(report, viewer)
     services.edit(report=report, draft=draft, expected_version=expected_version, at=at)
     facts.record(ref=report.ref, fact="report.edited", actor=viewer.actor, via=via, at=at)
     return report
@@ -81,7 +82,7 @@ def add_lines(
     at: datetime,
     via: str,
 ) -> ExpenseReport:
-    services.own(report, viewer)
+    own(report, viewer)
     services.add_lines(report=report, drafts=drafts, expected_version=expected_version, at=at)
     facts.record(
         ref=report.ref,
@@ -105,7 +106,7 @@ def add_invoices(
     via: str,
 ) -> ExpenseReport:
     """A line for each invoice, filled with what it tells and what the trip knows."""
-    services.own(report, viewer)
+    own(report, viewer)
     stay = services.stay_of(report)
     drafts = [services.line_from(invoice, stay) for invoice in chosen]
     services.add_lines(report=report, drafts=drafts, expected_version=expected_version, at=at)
@@ -127,7 +128,7 @@ def change_line(
     at: datetime,
     via: str,
 ) -> ExpenseReport:
-    services.own(report, viewer)
+    own(report, viewer)
     services.change_line(report=report, no=no, draft=draft, expected_version=expected_version, at=at)
     facts.record(
         ref=report.ref, fact="report.line_changed", actor=viewer.actor, via=via, at=at, data={"no": no}
@@ -139,7 +140,7 @@ def change_line(
 def remove_line(
     *, report: ExpenseReport, viewer: Viewer, no: int, expected_version: int, at: datetime, via: str
 ) -> ExpenseReport:
-    services.own(report, viewer)
+    own(report, viewer)
     services.remove_line(report=report, no=no, expected_version=expected_version, at=at)
     facts.record(
         ref=report.ref, fact="report.line_removed", actor=viewer.actor, via=via, at=at, data={"no": no}
@@ -151,7 +152,7 @@ def remove_line(
 def submit(
     *, report: ExpenseReport, viewer: Viewer, expected_version: int, at: datetime, via: str
 ) -> ExpenseReport:
-    services.own(report, viewer)
+    own(report, viewer)
     lines = services.lines_of(report)
     services.take_submittable(report, lines)
     findings = policy.check(services.claim_facts(report, lines))
@@ -191,7 +192,7 @@ def submit(
 @transaction.atomic(savepoint=False)
 def withdraw(*, report: ExpenseReport, viewer: Viewer, at: datetime, via: str) -> ExpenseReport:
     """The case's own conclusion (below) gives budget and invoices back."""
-    services.own(report, viewer)
+    own(report, viewer)
     approval.withdraw(ref=report.ref, actor=report.owner, at=at, via=via)
     report.refresh_from_db()
     return report

@@ -11,12 +11,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, DecimalField, F, IntegerField, Max, OuterRef, Subquery, Sum
+from django.db.models import Count, DecimalField, IntegerField, Max, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from viatica.documents import checks, errors
 from viatica.documents.expense.models import EDITABLE, ExpenseLine, ExpenseReport, ReportState
 from viatica.documents.search import pairs
+from viatica.documents.steps import move
 from viatica.kernel.errors import NotFound
 from viatica.kernel.money import Money
 from viatica.kernel.refs import Ref
@@ -201,7 +202,7 @@ def _write_lines(report: ExpenseReport, lines: list[ExpenseLine], *, first: int)
 def _touch(report: ExpenseReport, expected_version: int, at: datetime, **changes: Any) -> None:
     """Any edit voids an earlier approval, visibly: the content hash goes."""
     report.known_lines = None
-    _move(report, EDITABLE, expected_version, at, content_hash="", findings=[], **changes)
+    move(report, EDITABLE, expected_version, at, content_hash="", findings=[], **changes)
 
 
 def _retotal(report: ExpenseReport) -> None:
@@ -216,33 +217,6 @@ def _retotal(report: ExpenseReport) -> None:
         ),
     )
     report.refresh_from_db(fields=["total_amount", "line_count"])
-
-
-def _move(
-    report: ExpenseReport,
-    from_states: tuple[str, ...],
-    expected_version: int | None,
-    at: datetime,
-    **changes: Any,
-) -> None:
-    """The one conditional UPDATE of a report. Raises WrongState, ChangedMeanwhile."""
-    rows = ExpenseReport.objects.filter(pk=report.pk, state__in=from_states)
-    if expected_version is not None:
-        rows = rows.filter(version=expected_version)
-    if not rows.update(version=F("version") + 1, changed_at=at, **changes):
-        now = ExpenseReport.objects.get(pk=report.pk)
-        if now.state not in from_states:
-            raise errors.WrongState(number=now.number, state=now.get_state_display())
-        raise errors.ChangedMeanwhile(number=now.number, state=now.get_state_display(), version=now.version)
-    for name, value in changes.items():
-        setattr(report, name, value)
-    report.version += 1
-
-
-def own(report: ExpenseReport, viewer: Viewer) -> None:
-    """Raises NotTheOwner."""
-    if report.owner_id != viewer.employee_id:
-        raise errors.NotTheOwner(number=report.number, owner=report.owner.name)
 
 
 def not_own(report: ExpenseReport, viewer: Viewer) -> None:
@@ -436,7 +410,7 @@ def take_submittable(report: ExpenseReport, lines: list[ExpenseLine]) -> None:
 def mark_submitted(
     *, report: ExpenseReport, findings: list[Finding], expected_version: int, content: str, at: datetime
 ) -> None:
-    _move(
+    move(
         report, EDITABLE, expected_version, at,
         state=ReportState.IN_APPROVAL, content_hash=content, findings=[finding.json() for finding in findings],
         submitted_at=at, concluded_at=None, audited_at=None,
@@ -448,7 +422,7 @@ def mark_concluded(*, ref: Ref, outcome: ReportState, content: str, at: datetime
     report = ExpenseReport.objects.select_related("owner").get(pk=ref.id)
     if report.content_hash != content:
         raise errors.ContentDiffers(number=report.number)
-    _move(report, (ReportState.IN_APPROVAL,), None, at, state=outcome, concluded_at=at)
+    move(report, (ReportState.IN_APPROVAL,), None, at, state=outcome, concluded_at=at)
     return report
 
 
@@ -458,14 +432,14 @@ def mark_audited(
     """Raises ContentDiffers unless every line is still what was approved."""
     if content_hash(report, lines) != report.content_hash:
         raise errors.ContentDiffers(number=report.number)
-    _move(report, (ReportState.TO_AUDIT,), expected_version, at, state=ReportState.TO_PAY, audited_at=at)
+    move(report, (ReportState.TO_AUDIT,), expected_version, at, state=ReportState.TO_PAY, audited_at=at)
 
 
 def mark_sent_back(*, report: ExpenseReport, expected_version: int, at: datetime) -> None:
-    _move(report, (ReportState.TO_AUDIT,), expected_version, at, state=ReportState.RETURNED, content_hash="")
+    move(report, (ReportState.TO_AUDIT,), expected_version, at, state=ReportState.RETURNED, content_hash="")
 
 
 def mark_paid(*, ref: Ref, at: datetime) -> ExpenseReport:
     report = ExpenseReport.objects.select_related("owner").get(pk=ref.id)
-    _move(report, (ReportState.TO_PAY,), None, at, state=ReportState.PAID, paid_at=at)
+    move(report, (ReportState.TO_PAY,), None, at, state=ReportState.PAID, paid_at=at)
     return report

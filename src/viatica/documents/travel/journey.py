@@ -7,6 +7,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
+from viatica.documents.steps import own
 from viatica.documents.travel import services
 from viatica.documents.travel.models import TravelRequest, TravelState
 from viatica.kernel.words import N_
@@ -54,7 +55,7 @@ def edit(
     at: datetime,
     via: str,
 ) -> TravelRequest:
-    services.own(trip, viewer)
+    own(trip, viewer)
     services.edit(trip=trip, draft=draft, expected_version=expected_version, at=at)
     facts.record(ref=trip.ref, fact="trip.edited", actor=viewer.actor, via=via, at=at)
     return trip
@@ -64,7 +65,7 @@ def edit(
 def submit(
     *, trip: TravelRequest, viewer: Viewer, expected_version: int, at: datetime, via: str
 ) -> TravelRequest:
-    services.own(trip, viewer)
+    own(trip, viewer)
     content = services.content_hash(trip)
     services.mark_submitted(trip=trip, expected_version=expected_version, content=content, at=at)
     facts.record(
@@ -94,7 +95,7 @@ def submit(
 @transaction.atomic(savepoint=False)
 def withdraw(*, trip: TravelRequest, viewer: Viewer, at: datetime, via: str) -> TravelRequest:
     """The case's own conclusion (below) gives the budget back."""
-    services.own(trip, viewer)
+    own(trip, viewer)
     approval.withdraw(ref=trip.ref, actor=trip.owner, at=at, via=via)
     trip.refresh_from_db()
     return trip

@@ -6,16 +6,13 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
-
-from django.db.models import F
 
 from viatica.documents import checks, errors
 from viatica.documents.search import pairs
+from viatica.documents.steps import move
 from viatica.documents.travel.models import EDITABLE, TravelEstimate, TravelLeg, TravelRequest, TravelState
 from viatica.kernel.money import Money
 from viatica.kernel.refs import Ref
-from viatica.offices.access.viewer import Viewer
 from viatica.offices.approval.ports import CaseForm, Field, Line
 from viatica.offices.budget.services import Charge
 from viatica.offices.company.categories import Category
@@ -103,7 +100,7 @@ def _write_parts(trip: TravelRequest, draft: TripDraft) -> None:
 
 def edit(*, trip: TravelRequest, draft: TripDraft, expected_version: int, at: datetime) -> TravelRequest:
     draft = check_draft(draft, currency=trip.currency, at=at)
-    _move(
+    move(
         trip, EDITABLE, expected_version, at,
         content_hash="", purpose=draft.purpose, cost_center_id=draft.cost_center_id, project_id=draft.project_id,
         estimate_amount=Money.total(draft.estimates.values(), trip.currency).amount,
@@ -113,33 +110,6 @@ def edit(*, trip: TravelRequest, draft: TripDraft, expected_version: int, at: da
     trip.estimates.all().delete()
     _write_parts(trip, draft)
     return trip
-
-
-def _move(
-    trip: TravelRequest,
-    from_states: tuple[str, ...],
-    expected_version: int | None,
-    at: datetime,
-    **changes: Any,
-) -> None:
-    """The one conditional UPDATE of a trip. Raises WrongState, ChangedMeanwhile."""
-    rows = TravelRequest.objects.filter(pk=trip.pk, state__in=from_states)
-    if expected_version is not None:
-        rows = rows.filter(version=expected_version)
-    if not rows.update(version=F("version") + 1, changed_at=at, **changes):
-        now = TravelRequest.objects.get(pk=trip.pk)
-        if now.state not in from_states:
-            raise errors.WrongState(number=now.number, state=now.get_state_display())
-        raise errors.ChangedMeanwhile(number=now.number, state=now.get_state_display(), version=now.version)
-    for name, value in changes.items():
-        setattr(trip, name, value)
-    trip.version += 1
-
-
-def own(trip: TravelRequest, viewer: Viewer) -> None:
-    """Raises NotTheOwner."""
-    if trip.owner_id != viewer.employee_id:
-        raise errors.NotTheOwner(number=trip.number, owner=trip.owner.name)
 
 
 def content_hash(trip: TravelRequest) -> str:
@@ -214,14 +184,14 @@ def _expected(trip: TravelRequest) -> str:
 
 
 def mark_submitted(*, trip: TravelRequest, expected_version: int, content: str, at: datetime) -> None:
-    _move(
+    move(
         trip, EDITABLE, expected_version, at,
         state=TravelState.IN_APPROVAL, content_hash=content, submitted_at=at, concluded_at=None,
     )  # fmt: skip
 
 
 def mark_withdrawn(*, trip: TravelRequest, at: datetime) -> None:
-    _move(trip, (TravelState.IN_APPROVAL,), None, at, state=TravelState.DRAFT, content_hash="")
+    move(trip, (TravelState.IN_APPROVAL,), None, at, state=TravelState.DRAFT, content_hash="")
 
 
 def mark_concluded(*, ref: Ref, outcome: TravelState, content: str, at: datetime) -> TravelRequest:
@@ -229,5 +199,5 @@ def mark_concluded(*, ref: Ref, outcome: TravelState, content: str, at: datetime
     trip = TravelRequest.objects.select_related("owner").get(pk=ref.id)
     if trip.content_hash != content:
         raise errors.ContentDiffers(number=trip.number)
-    _move(trip, (TravelState.IN_APPROVAL,), None, at, state=outcome, concluded_at=at)
+    move(trip, (TravelState.IN_APPROVAL,), None, at, state=outcome, concluded_at=at)
     return trip

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, OuterRef, Q, QuerySet
-from django.db.models.functions import JSONObject
+from django.db import connection
+from django.db.models import Q, QuerySet
 
 from viatica.kernel.errors import NotAllowed, NotSignedIn
 from viatica.kernel.words import N_
-from viatica.offices.access.models import ApiToken, Grant, Role, User
+from viatica.offices.access.models import Role, User
 from viatica.offices.access.viewer import GrantRow, Viewer
 from viatica.offices.company.models import Department, Employee, LegalEntity
 from viatica.spine.models import Connection
@@ -29,52 +28,49 @@ def digest(raw: str) -> str:
     return hashlib.sha256(raw.encode()).hexdigest()
 
 
-def _with_reach(users: QuerySet[Any], prefix: str = "") -> Any:
-    grants = Grant.objects.filter(user_id=OuterRef(f"{prefix}pk")).values(
-        json=JSONObject(role="role", entity="entity_id", path="department__path")
-    )
-    headed = Department.objects.filter(head_id=OuterRef(f"{prefix}employee_id"), is_active=True).values(
-        "path"
-    )
-    return (
-        users.filter(**{f"{prefix}is_active": True})
-        .annotate(
-            granted=ArraySubquery(grants),
-            headed=ArraySubquery(headed),
-            uid=F(f"{prefix}pk"),
-            eid=F(f"{prefix}employee_id"),
-            called=F(f"{prefix}employee__name"),
-            entity=F(f"{prefix}employee__entity_id"),
-            department=F(f"{prefix}employee__department_id"),
-        )
-        .values("uid", "eid", "called", "entity", "department", "granted", "headed")
-        .first()
-    )
-
-
-def _viewer(row: dict[str, Any]) -> Viewer:
-    if row["eid"] is None:
-        raise NoEmployee()
-    grants = [GrantRow(grant["role"], grant["entity"], grant["path"] or "") for grant in row["granted"]]
-    grants += [GrantRow(Role.MANAGER, row["entity"], path) for path in row["headed"]]
-    return Viewer(row["uid"], row["eid"], row["called"], row["entity"], row["department"], tuple(grants))
+# Asked at every request, so it is written out: building it anew costs more than running it.
+_REACH = """
+SELECT u.id, u.employee_id, e.name, e.entity_id, e.department_id,
+       ARRAY(SELECT g.role || '|' || COALESCE(g.entity_id::text, '') || '|' || COALESCE(d.path, '')
+               FROM access_grant g LEFT JOIN company_department d ON d.id = g.department_id
+              WHERE g.user_id = u.id),
+       ARRAY(SELECT h.path FROM company_department h WHERE h.head_id = u.employee_id AND h.is_active)
+  FROM access_user u LEFT JOIN company_employee e ON e.id = u.employee_id
+ WHERE u.is_active AND e.is_active IS NOT FALSE AND u.id = ({who})
+"""
+_BY_ID = _REACH.format(who="%s")
+_BY_TOKEN = _REACH.format(
+    who="SELECT t.user_id FROM access_apitoken t WHERE t.digest = %s AND (t.expires_at IS NULL OR t.expires_at > %s)"
+)
 
 
 def viewer_of(user_id: int) -> Viewer:
-    """Raises NotSignedIn for an inactive user, NoEmployee for one who is nobody in the company."""
-    row = _with_reach(User.objects.filter(pk=user_id))
-    if row is None:
-        raise NotSignedIn()
-    return _viewer(row)
+    """Raises NotSignedIn for an inactive user or departed employee, NoEmployee for one who is nobody in the company."""
+    return _viewer(_BY_ID, user_id)
 
 
 def viewer_of_token(raw: str, at: datetime) -> Viewer:
-    """Raises NotSignedIn for an unknown or expired token."""
-    alive = Q(expires_at__isnull=True) | Q(expires_at__gt=at)
-    row = _with_reach(ApiToken.objects.filter(alive, digest=digest(raw)), prefix="user__")
+    """Raises NotSignedIn, too, for an unknown or expired token."""
+    return _viewer(_BY_TOKEN, digest(raw), at)
+
+
+def _viewer(sql: str, *values: Any) -> Viewer:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        row = cursor.fetchone()
     if row is None:
         raise NotSignedIn()
-    return _viewer(row)
+    user_id, employee_id, name, entity_id, department_id, granted, headed = row
+    if employee_id is None:
+        raise NoEmployee()
+    grants = [_grant(text) for text in granted]
+    grants += [GrantRow(Role.MANAGER, entity_id, path) for path in headed]
+    return Viewer(user_id, employee_id, name, entity_id, department_id, tuple(grants))
+
+
+def _grant(text: str) -> GrantRow:
+    role, entity_id, path = text.split("|")
+    return GrantRow(Role(role), int(entity_id) if entity_id else None, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +93,9 @@ def profile(viewer: Viewer) -> Profile:
     """What a person may know of themselves. Two to four statements."""
     employee = Employee.objects.select_related("entity", "department", "grade").get(pk=viewer.employee_id)
     entity_ids = {grant.entity_id for grant in viewer.grants if grant.entity_id is not None}
-    codes = dict(LegalEntity.objects.filter(pk__in=entity_ids).values_list("pk", "code")) if entity_ids else {}
+    codes = (
+        dict(LegalEntity.objects.filter(pk__in=entity_ids).values_list("pk", "code")) if entity_ids else {}
+    )
     paths = {grant.path for grant in viewer.grants if grant.path}
     names = dict(Department.objects.filter(path__in=paths).values_list("path", "name")) if paths else {}
     held = {

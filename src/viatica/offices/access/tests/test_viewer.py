@@ -103,3 +103,13 @@ def test_wrong_expired_and_departed_tokens_are_refused(sales: Department) -> Non
     User.objects.filter(pk=user.pk).update(is_active=False)
     with pytest.raises(NotSignedIn):
         queries.viewer_of_token(raw, AT)
+
+
+def test_who_left_the_company_is_let_in_no_more(sales: Department) -> None:
+    user = hire("owner", sales)
+    raw = services.issue_token(user=user, name="test", at=AT)
+    Employee.objects.filter(user=user).update(is_active=False)
+    with pytest.raises(NotSignedIn):
+        queries.viewer_of_token(raw, AT)
+    with pytest.raises(NotSignedIn):
+        queries.viewer_of(user.pk)
