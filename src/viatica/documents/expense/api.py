@@ -15,7 +15,7 @@ from viatica.documents import errors, papers
 from viatica.documents.expense import journey, queries, services
 from viatica.documents.expense.foresight import foresee
 from viatica.documents.expense.models import ExpenseLine, ExpenseReport, ReportState
-from viatica.documents.papers import Expected, FactOut, MoneyData, Person, Text, WithComment, timeline
+from viatica.documents.papers import Expected, FactOut, MoneyData, Person, WithComment, timeline
 from viatica.documents.travel import queries as travel
 from viatica.kernel import clock
 from viatica.kernel.errors import NotFound, ViaticaError
@@ -23,7 +23,7 @@ from viatica.kernel.money import Money
 from viatica.offices.access import shapes
 from viatica.offices.access.doors import viewer, write_once
 from viatica.offices.access.models import Role
-from viatica.offices.access.shapes import Id, Number, Version
+from viatica.offices.access.shapes import Id, Number, Text, Version
 from viatica.offices.access.viewer import Viewer
 from viatica.offices.company.categories import Category
 from viatica.offices.company.models import City, Project

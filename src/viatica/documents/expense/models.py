@@ -73,6 +73,7 @@ class ExpenseReport(models.Model):
             models.Index(fields=["department", "-id"], name="report_of_department"),
             models.Index(fields=["entity", "state", "-id"], name="report_of_entity"),
             models.Index(fields=["state", "-id"], name="report_in_state"),
+            models.Index(fields=["submitted_at"], name="report_by_submission"),
             GinIndex(fields=["pairs"], name="report_words"),
         ]
         constraints = [
@@ -124,6 +125,7 @@ class ExpenseLine(models.Model):
 
     class Meta:
         ordering = ["no"]
+        indexes = [models.Index(fields=["day"], include=["report", "category", "amount"], name="line_by_day")]
         constraints = [
             models.UniqueConstraint(
                 fields=["report", "no"], name="line_no_once", deferrable=models.Deferrable.DEFERRED
