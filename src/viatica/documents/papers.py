@@ -94,7 +94,7 @@ class StepOut(Schema):
     people: list[StepPerson]
 
 
-class Asked(Schema):
+class YourItem(Schema):
     item: int
     version: int
 
@@ -104,7 +104,7 @@ class ApprovalOut(Schema):
     round: int
     decided_in: str = Field(description="The OA in which it is decided; empty: here.")
     steps: list[StepOut] = Field(description="In-house, steps still to come are not known yet.")
-    yours: Asked | None = Field(description="What waits for you here: decide it at /todos/{item}.")
+    yours: YourItem | None = Field(description="What waits for you here: decide it at /todos/{item}.")
 
 
 class UrgedOut(Schema):
@@ -199,7 +199,7 @@ def approval_of(ref: Ref, asker: Viewer) -> ApprovalOut:
         round=case.round if case else 0,
         decided_in=case.connection.name if case and case.is_outside and case.connection else "",
         steps=steps_out(approval.path(ref)) if case else [],
-        yours=Asked(item=mine.pk, version=mine.version) if mine and not mine.case.is_outside else None,
+        yours=YourItem(item=mine.pk, version=mine.version) if mine and not mine.case.is_outside else None,
     )
 
 
@@ -242,7 +242,7 @@ def _colleagues(numbers: list[str]) -> list[Employee]:
 # Before it is handed in
 
 
-class BudgetOut(Schema):
+class BudgetAsked(Schema):
     name: str
     control: str = Field(description="hard: nothing passes beyond it; soft: it is only said.")
     left: MoneyData
@@ -260,13 +260,13 @@ class Hindrance(Schema):
 class CheckOut(Schema):
     is_ready: bool = Field(description="Whether handing it in now would be accepted.")
     hindrances: list[Hindrance] = Field(description="What keeps it back, and what to do about it.")
-    budgets: list[BudgetOut]
+    budgets: list[BudgetAsked]
     path: list[StepOut] = Field(description="Who would be asked, in order.")
 
 
-def budgets_out(standings: Sequence[BudgetStanding]) -> list[BudgetOut]:
+def budgets_out(standings: Sequence[BudgetStanding]) -> list[BudgetAsked]:
     return [
-        BudgetOut(
+        BudgetAsked(
             name=one.name,
             control=one.control,
             left=MoneyData.of(one.left.amount, one.left.currency),

@@ -10,14 +10,14 @@ from ninja import Query, Router, Schema, Status
 from pydantic import Field, StringConstraints
 
 from viatica.documents import errors, papers
-from viatica.documents.papers import Expected, FactOut, MoneyData, Person, Text, timeline
+from viatica.documents.papers import Expected, FactOut, MoneyData, Person, timeline
 from viatica.documents.travel import journey, queries, services
 from viatica.documents.travel.foresight import foresee
 from viatica.documents.travel.models import TravelRequest, TravelState
 from viatica.kernel import clock
 from viatica.offices.access import shapes
 from viatica.offices.access.doors import viewer, write_once
-from viatica.offices.access.shapes import Number
+from viatica.offices.access.shapes import Number, Text
 from viatica.offices.access.viewer import Viewer
 from viatica.offices.company.categories import Category
 from viatica.offices.company.models import City, Project

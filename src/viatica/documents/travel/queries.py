@@ -11,7 +11,7 @@ from viatica.kernel.errors import NotFound
 from viatica.offices.access.viewer import Viewer
 from viatica.offices.approval import queries as approval
 
-WITH_ALL = ("owner__grade", "owner__entity", "department", "entity", "project", "cost_center")
+WITH_ALL = ("owner__grade", "department", "entity")
 
 
 def visible(viewer: Viewer) -> QuerySet[TravelRequest]:
