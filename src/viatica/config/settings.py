@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "pgtrigger",
     "pghistory",
     "procrastinate.contrib.django",
+    "ninja",  # brings the pages of /api/v1/docs; without it they would come from somebody else's server
     "viatica.spine",
     "viatica.offices.company",
     "viatica.offices.access",
@@ -145,7 +146,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # The kinds of outside system we ship; other packages add theirs by the entry point group “viatica.connectors”.
-CONNECTORS = ["viatica.connectors.dingtalk.connector"]
+CONNECTORS = ["viatica.connectors.dingtalk.connector", "viatica.connectors.feishu.connector"]
 
 ARCHIVE_DIR = HOME / "archive"
 DATA_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.upload_limit
