@@ -87,6 +87,13 @@ VERBS = (
         ),
         database=False, django=False,
     ),
+    Verb(
+        "connect", "接上一个 OA · make or change a connection", "viatica.config.connect:connect",
+        (
+            option("slug", help="回调地址的末段 · its callbacks arrive at /hooks/<slug>"),
+            option("file", type=Path, help="JSON 文件，- 为标准输入 · a JSON file, - for standard input"),
+        ),
+    ),
     Verb("sync", "同步通讯录与审批表单 · sync directory and forms from the OA", "viatica.config.outside:sync", (CONNECTION, JSON)),
     Verb("reconcile", "与 OA 对账 · compare both sides and heal", "viatica.spine.command:reconcile", (CONNECTION, JSON)),
     Verb(

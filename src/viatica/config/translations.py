@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Word:
 
     msgid: str
     place: str
+    has_plural: bool = False
 
 
 def words() -> list[Word]:
@@ -52,11 +53,11 @@ def words() -> list[Word]:
 
 
 def _in_python(source: bytes, path: Path) -> Iterator[Word]:
-    for line, _function, messages, _comments in extract_python(BytesIO(source), KEYWORDS, [], {}):
+    for line, function, messages, _comments in extract_python(BytesIO(source), KEYWORDS, [], {}):
         # Of a plural only the singular is the key; a stray second argument is no text of ours.
         text = messages[0] if isinstance(messages, tuple) else messages
         if isinstance(text, str) and text:
-            yield Word(text, f"{path.relative_to(PACKAGE)}:{line}")
+            yield Word(text, f"{path.relative_to(PACKAGE)}:{line}", str(function).startswith("ngettext"))
 
 
 def _in_template(path: Path) -> Iterator[Word]:
@@ -67,7 +68,7 @@ def _in_template(path: Path) -> Iterator[Word]:
     for number, line in enumerate(source.splitlines(), start=1):
         if "gettext(" in line or "_(" in line:
             for word in _in_python(_calls(line), path):
-                yield Word(word.msgid, f"{path.relative_to(PACKAGE)}:{number}")
+                yield replace(word, place=f"{path.relative_to(PACKAGE)}:{number}")
 
 
 def _calls(line: str) -> bytes:
@@ -112,11 +113,11 @@ def _key(message: Message) -> str:
 
 def missing() -> list[Word]:
     """Words without Chinese, first place each."""
-    known = {_key(message) for message in merged() if message.id}
-    first: dict[str, Word] = {}
+    known = {(_key(message), message.pluralizable) for message in merged() if message.id}
+    first: dict[tuple[str, bool], Word] = {}
     for word in words():
-        if word.msgid not in known:
-            first.setdefault(word.msgid, word)
+        if (word.msgid, word.has_plural) not in known:
+            first.setdefault((word.msgid, word.has_plural), word)
     return list(first.values())
 
 

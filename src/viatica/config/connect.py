@@ -1,0 +1,75 @@
+"""`viatica connect`: make or change a connection from one JSON file, and say which legal entities it serves.
+
+```json
+{"kind": "dingtalk", "name": "钉钉", "entities": ["SH"],
+ "process_codes": {"expense_report": "PROC-…", "travel_request": "PROC-…"},
+ "settings": {"corp_id": "ding…", "agent_id": "123", "robot_code": "ding…"},
+ "secrets": {"app_key": "…", "app_secret": "…", "token": "…", "aes_key": "…"}}
+```
+`settings` may override any of the connector's own, such as the mapping of a form. Secrets are sealed at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from viatica.connectors import registry
+from viatica.connectors.dingtalk import standard
+from viatica.kernel.errors import ViaticaError
+from viatica.offices.company.models import LegalEntity
+from viatica.spine.models import Connection
+
+
+class Wanted(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    kind: str
+    name: str = Field(min_length=1, max_length=80)
+    entities: list[str] = Field(default_factory=list, description="Codes of the legal entities it serves.")
+    uses: list[str] = list(standard.USES)
+    process_codes: dict[str, str] = Field(default_factory=dict)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    secrets: dict[str, str]
+
+
+def connect(options: argparse.Namespace) -> int:
+    """Exit 1 when the file, its kind or one of its entities cannot be used; then nothing has changed."""
+    try:
+        text = sys.stdin.read() if str(options.file) == "-" else options.file.read_text(encoding="utf-8")
+        wanted = Wanted.model_validate_json(text)
+        registry.of(wanted.kind)
+        connection = _write(options.slug, wanted)
+    except ValidationError as error:
+        for one in error.errors():
+            print(f"✗ {'.'.join(map(str, one['loc']))}: {one['msg']}", file=sys.stderr)
+        return 1
+    except (OSError, ViaticaError, LookupError) as error:
+        print(f"✗ {error}", file=sys.stderr)
+        return 1
+    hook = f"{settings.PUBLIC_URL}/hooks/{connection.slug}"
+    print(f"✓ {connection.name}（{connection.slug}） → {', '.join(wanted.entities) or '–'}")
+    print(f"  回调地址 · callback address: {hook}")
+    print("  下一步 · next: viatica doctor && viatica sync")
+    return 0
+
+
+@transaction.atomic
+def _write(slug: str, wanted: Wanted) -> Connection:
+    entities = LegalEntity.objects.filter(code__in=wanted.entities)
+    unknown = set(wanted.entities) - {entity.code for entity in entities}
+    if unknown:
+        raise LookupError(f"没有这些法人主体 · no such legal entities: {', '.join(sorted(unknown))}")
+    connection = Connection.objects.filter(slug=slug).first() or Connection(slug=slug)
+    connection.kind, connection.name, connection.uses = wanted.kind, wanted.name, wanted.uses
+    usual = standard.settings(process_codes=wanted.process_codes) if wanted.process_codes else {}
+    connection.settings = {**connection.settings, **usual, **wanted.settings}
+    connection.seal(wanted.secrets)
+    connection.save()
+    entities.update(connection=connection)
+    return connection
