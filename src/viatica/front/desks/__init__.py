@@ -1,0 +1,1 @@
+"""The desks: a short list each, and the paper beside it."""

@@ -1,0 +1,43 @@
+"""When a page cannot do what was asked, it says what, where, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from viatica.front.viewer import _to_the_sign_in
+from viatica.kernel.errors import NotSignedIn, ViaticaError
+
+log = structlog.get_logger()
+
+
+class ErrorPages:
+    """Turns what our own code raises into a page with the right status. The API has a shape of its own."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, ViaticaError) or request.path.startswith(("/api/", "/hooks/")):
+            return None
+        if isinstance(error, NotSignedIn):
+            return _to_the_sign_in(request)
+        if error.status >= 500:
+            log.warning("page.failed", path=request.path, code=error.code)
+        return page(request, error)
+
+
+def page(request: HttpRequest, error: ViaticaError) -> HttpResponse:
+    return render(request, "front/error.html", {"error": error, "back": _back(request)}, status=error.status)
+
+
+def _back(request: HttpRequest) -> str:
+    """A form that was refused leads back to the page it stood on."""
+    came = request.META.get("HTTP_REFERER", "")
+    return came if came.startswith(f"{request.scheme}://{request.get_host()}/") else "/"
