@@ -15,7 +15,8 @@ class Harm(StrEnum):
     RATE_LIMIT = "rate_limit"  # the vendor's "too many calls"
     LOST_ANSWER = "lost_answer"  # do the work, then close the connection without a word
     HANG_UP = "hang_up"  # close the connection before any work
-    SLOW = "slow"  # do the work and answer, `seconds` later
+    SLOW = "slow"  # `seconds` later, do the work and answer
+    LATE_ANSWER = "late_answer"  # do the work at once, answer `seconds` later: what is pushed comes first
 
 
 @dataclass(slots=True)

@@ -45,6 +45,8 @@ class Call:
     headers: Mapping[str, str]
     body: dict[str, Any]
     uploads: dict[str, Upload] = field(default_factory=dict)
+    # As asked for, repeats and all; `query` keeps the last of each name.
+    query_pairs: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Reply:
     status: int = 200
     content_type: str = "application/json; charset=utf-8"
     outcome: str = "ok"
+    headers: tuple[tuple[str, str], ...] = ()  # besides content-type and content-length
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,10 @@ class Gate:
         faults: Faults,
         calls: CallLog,
         latency_s: Callable[[], float],
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         self.manners = manners
+        self.most_bytes = most_bytes
         self.faults = faults
         self.calls = calls
         self.latency_s = latency_s
@@ -128,9 +133,10 @@ class Gate:
         door, args = self.find(method, path)
         named = door.path if door else path
         rule = self.faults.strike(method, named)
-        delay = self.latency_s() + (rule.seconds if rule else 0.0)
+        late = rule.seconds if rule and rule.harm is Harm.LATE_ANSWER else 0.0
+        delay = self.latency_s() + (rule.seconds if rule and not late else 0.0)
         try:
-            call = await read_call(scope, receive, args)
+            call = await read_call(scope, receive, args, most_bytes=self.most_bytes)
         except BadBody as error:
             await self._say(method, named, self.manners.unreadable(path, str(error)), send, worked=False)
             return
@@ -148,6 +154,8 @@ class Gate:
                 await hang_up(scope, receive)
             case _:
                 reply, worked = self.work(door, call)
+                if late:
+                    await asyncio.sleep(late)
                 await self._say(method, named, reply, send, worked=worked)
 
     def work(self, door: Door | None, call: Call) -> tuple[Reply, bool]:
@@ -168,6 +176,7 @@ class Gate:
         headers = [
             (b"content-type", reply.content_type.encode()),
             (b"content-length", str(len(reply.body)).encode()),
+            *((name.encode(), value.encode()) for name, value in reply.headers),
         ]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
@@ -183,11 +192,13 @@ async def hang_up(scope: Scope, receive: Receive) -> None:
         continue
 
 
-async def read_call(scope: Scope, receive: Receive, args: dict[str, str]) -> Call:
+async def read_call(
+    scope: Scope, receive: Receive, args: dict[str, str], *, most_bytes: int = MOST_BYTES
+) -> Call:
     headers = Headers(raw=list(scope["headers"]))
-    raw = await read_body(receive)
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-    call = Call(scope["method"], scope["path"], args, query, headers, {})
+    raw = await read_body(receive, most_bytes=most_bytes)
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    call = Call(scope["method"], scope["path"], args, dict(pairs), headers, {}, query_pairs=pairs)
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         await _read_parts(call, headers, raw)
@@ -198,7 +209,7 @@ async def read_call(scope: Scope, receive: Receive, args: dict[str, str]) -> Cal
     return call
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read_body(receive: Receive, *, most_bytes: int = MOST_BYTES) -> bytes:
     chunks = []
     size = 0
     while True:
@@ -207,7 +218,7 @@ async def read_body(receive: Receive) -> bytes:
             raise BadBody("the caller went away")
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > MOST_BYTES:
+        if size > most_bytes:
             raise BadBody("the body is too big")
         chunks.append(chunk)
         if not message.get("more_body"):

@@ -30,8 +30,8 @@ class _Line:
     writer: asyncio.StreamWriter
     state: h11.Connection = field(default_factory=lambda: h11.Connection(our_role=h11.CLIENT))
 
-    async def ask(self, target: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
-        request = self.state.send(h11.Request(method="POST", target=target, headers=headers))
+    async def ask(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
+        request = self.state.send(h11.Request(method=method, target=target, headers=headers))
         data = self.state.send(h11.Data(data=body))
         end = self.state.send(h11.EndOfMessage())
         self.writer.write((request or b"") + (data or b"") + (end or b""))
@@ -63,15 +63,24 @@ class Postman:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Answer:
         """POST once. Raises NoAnswer on anything but a complete HTTP answer within `timeout_s`."""
+        return await self._in_time("POST", url, body, headers, timeout_s)
+
+    async def get(self, url: str, headers: Mapping[str, str], *, timeout_s: float) -> Answer:
+        """GET once, following nothing. Raises NoAnswer like `post`."""
+        return await self._in_time("GET", url, b"", headers, timeout_s)
+
+    async def _in_time(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float
+    ) -> Answer:
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._post(url, body, headers)
+                return await self._ask(method, url, body, headers)
         except TimeoutError:
             raise NoAnswer(f"no answer within {timeout_s} s") from None
         except (OSError, h11.ProtocolError, ValueError) as error:
             raise NoAnswer(str(error) or type(error).__name__) from error
 
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _ask(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not an HTTP address: {url}")
@@ -79,7 +88,7 @@ class Postman:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         sent = [
             ("host", parts.netloc.rpartition("@")[2]),
-            ("content-length", str(len(body))),
+            *([("content-length", str(len(body)))] if method != "GET" else []),
             *headers.items(),
         ]
         key = (parts.scheme, parts.hostname, port)
@@ -88,7 +97,7 @@ class Postman:
         while True:
             line = line or await self._new_line(*key)
             try:
-                answer = await line.ask(target, sent, body)
+                answer = await line.ask(method, target, sent, body)
                 break
             except BaseException as error:
                 line.writer.close()

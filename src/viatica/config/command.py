@@ -70,8 +70,8 @@ VERBS = (
     Verb("migrate", "升级数据库结构 · bring the database up to date", "viatica.config.up:migrate"),
     Verb("doctor", "体检 · check configuration, database, clock, keys, connections", "viatica.config.doctor:doctor", (JSON,)),
     Verb(
-        "simulate", "模拟一个 OA · a simulated OA (dingtalk)", "viatica.config.simulate:simulate",
-        (option("oa", choices=["dingtalk"]), option("rest", nargs=argparse.REMAINDER)),
+        "simulate", "模拟一个 OA · a simulated OA", "viatica.config.simulate:simulate",
+        (option("oa", choices=["dingtalk", "feishu", "wecom"]), option("rest", nargs=argparse.REMAINDER)),
         database=False, django=False,
     ),
     Verb(
