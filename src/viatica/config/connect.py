@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from viatica.connectors import registry
 from viatica.connectors.dingtalk import standard
+from viatica.connectors.registry import Connector
 from viatica.kernel.errors import ViaticaError
 from viatica.offices.company.models import LegalEntity
 from viatica.spine.models import Connection
@@ -32,7 +33,7 @@ class Wanted(BaseModel):
     kind: str
     name: str = Field(min_length=1, max_length=80)
     entities: list[str] = Field(default_factory=list, description="Codes of the legal entities it serves.")
-    uses: list[str] = list(standard.USES)
+    uses: list[str] = Field(default_factory=list, description="None: everything its connector can.")
     process_codes: dict[str, str] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
     secrets: dict[str, str]
@@ -43,8 +44,7 @@ def connect(options: argparse.Namespace) -> int:
     try:
         text = sys.stdin.read() if str(options.file) == "-" else options.file.read_text(encoding="utf-8")
         wanted = Wanted.model_validate_json(text)
-        registry.of(wanted.kind)
-        connection = _write(options.slug, wanted)
+        connection = _write(options.slug, wanted, registry.of(wanted.kind))
     except ValidationError as error:
         for one in error.errors():
             print(f"✗ {'.'.join(map(str, one['loc']))}: {one['msg']}", file=sys.stderr)
@@ -60,16 +60,28 @@ def connect(options: argparse.Namespace) -> int:
 
 
 @transaction.atomic
-def _write(slug: str, wanted: Wanted) -> Connection:
+def _write(slug: str, wanted: Wanted, connector: Connector) -> Connection:
     entities = LegalEntity.objects.filter(code__in=wanted.entities)
     unknown = set(wanted.entities) - {entity.code for entity in entities}
     if unknown:
         raise LookupError(f"没有这些法人主体 · no such legal entities: {', '.join(sorted(unknown))}")
     connection = Connection.objects.filter(slug=slug).first() or Connection(slug=slug)
-    connection.kind, connection.name, connection.uses = wanted.kind, wanted.name, wanted.uses
+    connection.kind, connection.name = wanted.kind, wanted.name
+    connection.uses = wanted.uses or _all_uses(connector)
     usual = standard.settings(process_codes=wanted.process_codes) if wanted.process_codes else {}
     connection.settings = {**connection.settings, **usual, **wanted.settings}
     connection.seal(wanted.secrets)
     connection.save()
     entities.update(connection=connection)
     return connection
+
+
+def _all_uses(connector: Connector) -> list[str]:
+    able = {
+        "approval": connector.approval,
+        "messages": connector.messages,
+        "todo": connector.todos,
+        "directory": connector.link_people,
+        "sign_in": connector.sign_in,
+    }
+    return [use for use, part in able.items() if part is not None]

@@ -112,6 +112,8 @@ def point_at(connection: Connection, facts: Mapping[str, Any]) -> None:
         "corp_id": facts["corp_id"],
         "agent_id": str(facts["agent_id"]),
         "robot_code": facts["robot_code"],
+        # What a page inside the client asks for a code; the real one comes from DingTalk's own servers.
+        "client_script": f"{facts['base_url']}/client/dingtalk.js",
     }
     connection.seal({name: facts[name] for name in ("app_key", "app_secret", "token", "aes_key")})
 

@@ -39,6 +39,7 @@ def test_a_connection_serves_its_entities(tmp_path: Path, entity: LegalEntity, c
     assert run(tmp_path, WANTED) == 0
     connection = Connection.objects.get()
     assert connection.settings["forms"]["expense_report"]["process_code"] == "PROC-1"
+    assert connection.uses == ["approval", "messages", "todo", "directory", "sign_in"]
     assert connection.secrets()["app_secret"] == "hidden-secret"
     assert b"hidden-secret" not in bytes(connection.secrets_sealed)
     entity.refresh_from_db()

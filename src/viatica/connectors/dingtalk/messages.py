@@ -9,7 +9,7 @@ from viatica.connectors.dingtalk.client import DingTalkClient
 from viatica.connectors.dingtalk.errors import SYSTEM, TaskExists
 from viatica.kernel.errors import OutsideRefused
 from viatica.kernel.words import N_
-from viatica.offices.notices.ports import Card, Recipient, Status, Todo, Tone
+from viatica.offices.notices.ports import Card, Recipient, Todo, Tone
 from viatica.spine.models import Connection
 
 MOST_BYTES = 2048
@@ -42,7 +42,8 @@ class DingTalkMessages:
     def send_card(self, to: Recipient, card: Card) -> str:
         return self.client.send_notification((to.userid,), card_message(card))
 
-    def update_card(self, message_id: str, status: Status) -> None:
+    def update_card(self, message_id: str, card: Card) -> None:
+        status = card.status
         self.client.update_status_bar(message_id, text=status.word, colour=COLOURS[status.tone])
 
 

@@ -59,9 +59,7 @@ def list_notices(request: HttpRequest, listing: Query[Listing]) -> NoticePage:
 @router.post("/read", response=ReadOut, summary="Mark notices of yours as read")
 def mark_read(request: HttpRequest, body: ReadIn) -> Any:
     def run(asker: Viewer, at: datetime) -> ReadOut:
-        return ReadOut(
-            read=services.mark_read(employee_id=asker.employee_id, notice_ids=body.notices, at=at)
-        )
+        return ReadOut(read=services.mark_read(employee_id=asker.employee_id, notice_ids=body.notices, at=at))
 
     return write_once(request, run)
 

@@ -74,8 +74,11 @@ class MessagePort(Protocol):
         """The message's id over there."""
         ...
 
-    def update_card(self, message_id: str, status: Status) -> None:
-        """Change the status a sent card shows. OutsideRefused when the product no longer allows it."""
+    def update_card(self, message_id: str, card: Card) -> None:
+        """Change the status a sent card shows; `card` is the whole of it, for products that draw it anew.
+
+        OutsideRefused when the product no longer allows it.
+        """
         ...
 
 

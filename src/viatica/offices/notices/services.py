@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -204,8 +205,8 @@ def deliver_update(delivery: Delivery) -> Outcome:
     if notice.at <= clock.now() - CARDS_CHANGE_FOR:
         return Done({"skipped": "too old"})
     with words.language_of(_language(notice.employee_id)):
-        status = words.status(kind)
-    ports.messages_for(notice.connection).update_card(notice.message_id, status)
+        card = replace(_card(notice), status=words.status(kind))
+    ports.messages_for(notice.connection).update_card(notice.message_id, card)
     Notice.objects.filter(pk=notice.pk).update(shows=kind)
     return Done()
 

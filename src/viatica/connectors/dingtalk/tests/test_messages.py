@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_a_card_arrives_with_its_state(connection: Connection, dingtalk: Running
 def test_a_card_shows_its_new_state(connection: Connection, dingtalk: Running) -> None:
     port = DingTalkMessages(connection)
     message_id = port.send_card(recipient(dingtalk), CARD)
-    port.update_card(message_id, Status("已付款", Tone.GOOD))
+    port.update_card(message_id, replace(CARD, status=Status("已付款", Tone.GOOD)))
     (sent,) = dingtalk.notifications("zhangsan")
     assert (sent["status_value"], sent["status_bg"]) == ("已付款", "0xFF2E8B57")
 
@@ -102,7 +103,8 @@ def test_an_expired_token_wrapped_by_the_older_gateway_is_replaced(
     port = DingTalkMessages(connection)
     port.send_card(recipient(dingtalk), CARD)
     dingtalk.expire_tokens()
-    port.update_card(str(dingtalk.notifications("zhangsan")[0]["task_id"]), Status("已付款"))
+    message_id = str(dingtalk.notifications("zhangsan")[0]["task_id"])
+    port.update_card(message_id, replace(CARD, status=Status("已付款")))
     assert dingtalk.calls()["GET /gettoken"] == 2
 
 

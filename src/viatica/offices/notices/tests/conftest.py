@@ -45,9 +45,9 @@ class Board:
         self.shown[message_id] = card.status
         return message_id
 
-    def update_card(self, message_id: str, status: Status) -> None:
+    def update_card(self, message_id: str, card: Card) -> None:
         self._fail()
-        self.shown[message_id] = status
+        self.shown[message_id] = card.status
 
     def put(self, to: Recipient, todo: Todo) -> str:
         self._fail()
