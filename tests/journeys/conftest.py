@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from django.db import transaction
@@ -19,6 +20,7 @@ from viatica.documents.travel import journey as travel
 from viatica.documents.travel import queries as trips
 from viatica.documents.travel.models import TravelRequest
 from viatica.documents.travel.services import LegDraft, TripDraft
+from viatica.kernel import clock
 from viatica.kernel.money import Money
 from viatica.kernel.refs import Ref
 from viatica.offices.access.models import Grant, Role, User
@@ -37,6 +39,9 @@ from viatica.offices.payment import queries as payments
 from viatica.offices.payment import services as payment
 from viatica.offices.payment.models import PaymentBatch
 from viatica.offices.policy.services import seed_typical as seed_standards
+
+if TYPE_CHECKING:
+    from tests.journeys.doors import World
 
 E = TypeVar("E", bound=Exception)
 AT = datetime(2026, 11, 24, 4, tzinfo=UTC)
@@ -254,3 +259,14 @@ def desk(company: Company) -> Desk:
 def open_desk(transactional_db: None) -> Callable[..., Desk]:
     """A desk whose company really commits, for stories with several people at once."""
     return lambda **more: Desk(build_company(**more))
+
+
+@pytest.fixture
+def world(desk: Desk, settings: Any, tmp_path: Path) -> Iterator[World]:
+    """A paper in every stage of its life, an hour after the beginning."""
+    from tests.journeys.doors import build_world
+
+    settings.ARCHIVE_DIR = tmp_path
+    desk.later(hours=1)
+    with clock.fixed(desk.at):
+        yield build_world(desk)

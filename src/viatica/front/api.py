@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ from ninja.parser import Parser
 from viatica.documents.expense.api import router as reports
 from viatica.documents.travel.api import router as trips
 from viatica.front import connections_api, openapi
+from viatica.front.errors import refuse_unusable
 from viatica.insights.api import router as insights
 from viatica.kernel.errors import BadInput, NotFound, NotSignedIn, ViaticaError
 from viatica.kernel.words import N_
@@ -37,10 +39,10 @@ from viatica.offices.payment.api import router as payments
 log = structlog.get_logger()
 
 
-class UnusableText(BadInput):
-    code = "input.unusable_text"
-    message = N_("A text in this request has a character that no text may have.")
-    hint = N_("Take out NUL characters and halves of surrogate pairs.")
+class NotAnObject(BadInput):
+    code = "input.not_an_object"
+    message = N_("The body of this request is not a JSON object.")
+    hint = N_("Send an object: values by name.")
 
 
 # As JSON writes what PostgreSQL cannot keep as text: NUL, and one half of a surrogate pair.
@@ -52,32 +54,41 @@ class Texts(Parser):
 
     def parse_body(self, request: HttpRequest) -> Any:
         body = json.loads(request.body)
+        if not isinstance(body, dict):
+            raise NotAnObject()
         if SUSPECT.search(request.body):
-            _refuse_unusable(json.dumps(body, ensure_ascii=False).replace("\\u0000", "\0"))
+            refuse_unusable(_texts(body))
         return body
 
     def parse_querydict(
         self, data: MultiValueDict[str, Any], list_fields: list[str], request: HttpRequest
     ) -> dict[str, Any]:
-        for _name, values in data.lists():
-            _refuse_unusable("".join(value for value in values if isinstance(value, str)))
+        refuse_unusable(value for _name, values in data.lists() for value in values if isinstance(value, str))
         return super().parse_querydict(data, list_fields, request)
 
 
-def _refuse_unusable(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UnusableText() from error
-    if "\0" in text:
-        raise UnusableText()
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for key, inner in value.items():
+                yield key
+                yield from _texts(inner)
+        case list():
+            for inner in value:
+                yield from _texts(inner)
 
 
 class Api(NinjaAPI):
+    described: OpenAPISchema | None = None
+
     def get_openapi_schema(self, **how: Any) -> OpenAPISchema:
-        schema = super().get_openapi_schema(**how)
-        openapi.complete(schema)
-        return schema
+        """Made once: it is large, open to everybody, and the same as long as the process runs."""
+        if self.described is None:
+            self.described = super().get_openapi_schema(**how)
+            openapi.complete(self.described)
+        return self.described
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return operation.view_func.__name__

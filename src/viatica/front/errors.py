@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from viatica.front.viewer import _to_the_sign_in
-from viatica.kernel.errors import NotSignedIn, ViaticaError
+from viatica.kernel.errors import BadInput, NotSignedIn, ViaticaError
+from viatica.kernel.words import N_
 
 log = structlog.get_logger()
+
+
+class UnusableText(BadInput):
+    code = "input.unusable_text"
+    message = N_("A text in this request has a character that no text may have.")
+    hint = N_("Take out NUL characters and halves of surrogate pairs.")
+
+
+def refuse_unusable(texts: Iterable[str]) -> None:
+    """Raises UnusableText for what PostgreSQL cannot keep: NUL, and one half of a surrogate pair."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UnusableText() from error
+        if "\0" in text:
+            raise UnusableText()
+
+
+MACHINES = ("/api/", "/hooks/")  # they have shapes of their own
 
 
 class ErrorPages:
@@ -23,8 +45,21 @@ class ErrorPages:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
 
+    def process_view(self, request: HttpRequest, *_what: Any) -> HttpResponse | None:
+        if request.path.startswith(MACHINES):
+            return None
+        sent = [
+            request.path,
+            *(value for form in (request.GET, request.POST) for _n, row in form.lists() for value in row),
+        ]
+        try:
+            refuse_unusable(value for value in sent if isinstance(value, str))
+        except UnusableText as error:
+            return page(request, error)
+        return None
+
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, ViaticaError) or request.path.startswith(("/api/", "/hooks/")):
+        if not isinstance(error, ViaticaError) or request.path.startswith(MACHINES):
             return None
         if isinstance(error, NotSignedIn):
             return _to_the_sign_in(request)

@@ -16,7 +16,6 @@ from viatica.front import shown
 from viatica.front.viewer import SignedIn
 from viatica.kernel import clock
 from viatica.kernel.errors import ViaticaError
-from viatica.kernel.money import Money
 from viatica.spine import idempotency
 
 KEY = "once"
@@ -95,7 +94,3 @@ class DayField(forms.DateField):
     def __init__(self, **more: Any) -> None:
         super().__init__(input_formats=["%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d"], **more)
         self.widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
-
-
-def money_or_none(amount: Any, currency: str) -> Money | None:
-    return None if amount is None else Money(amount, currency)

@@ -17,6 +17,7 @@ from viatica.kernel.money import Money, minor_unit
 
 SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "HKD": "HK$"}
 MINUS = "−"
+WITHIN = re.compile(r"(?<![\w.-])(-?\d+(?:\.\d{1,2})?) (CNY|USD|EUR|GBP|HKD|JPY|SGD|AUD|KRW|THB)\b")
 AS_TEXT = re.compile(r"(-?\d+(?:\.\d+)?) ([A-Z]{3})")
 
 
@@ -98,6 +99,11 @@ def _spoken(value: Any) -> Any:
     if isinstance(value, str) and (found := AS_TEXT.fullmatch(value)):
         return money(Money(found[1], found[2]))
     return value
+
+
+def amounts(text: str) -> str:
+    """A finished sentence with its amounts written for people."""
+    return WITHIN.sub(lambda found: money(Money(found[1], found[2])), text)
 
 
 def words(msgid: str, params: dict[str, Any]) -> str:

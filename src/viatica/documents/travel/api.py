@@ -79,7 +79,7 @@ class Listing(shapes.Listing):
 @router.get("", response=TripPage, summary="Trips you may see, newest first")
 def list_trips(request: HttpRequest, listing: Query[Listing]) -> dict[str, Any]:
     asker = viewer(request)
-    rows = queries.mine(asker) if listing.mine else queries.visible(asker)
+    rows = queries.mine(asker).prefetch_related(None) if listing.mine else queries.visible(asker)
     if len(listing.q.strip()) >= 2:
         rows = rows & queries.search(asker, listing.q) if listing.mine else queries.search(asker, listing.q)
     if listing.state:

@@ -274,7 +274,8 @@ def live(request: SignedIn, number: str) -> HttpResponse:
     report = queries.get(number, request.viewer)
     if request.GET.get("seen") == timeline.token(report.ref):
         return HttpResponse(status=204)
-    return render(request, "front/report.html#live", {**_context(request, report), "fresh": True})
+    beside = desk(request.viewer, report.number) if report.owner_id == request.viewer.employee_id else {}
+    return render(request, "front/report.html#live", {**_context(request, report), **beside, "fresh": True})
 
 
 def _context(request: SignedIn, report: ExpenseReport) -> dict[str, Any]:

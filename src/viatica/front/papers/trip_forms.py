@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from django import forms
 from django.http import QueryDict
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from viatica.documents.travel.models import TravelRequest
@@ -142,7 +140,3 @@ def _leg_values(trip: TravelRequest | None, n: int) -> dict[str, Any]:
 
 def _estimate_values(trip: TravelRequest | None) -> dict[str, Any]:
     return {row.category: row.amount for row in trip.estimates.all()} if trip else {}
-
-
-def name_of_span(start: date, end: date) -> str:
-    return gettext("{count} days").format(count=(end - start).days + 1)

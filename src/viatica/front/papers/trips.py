@@ -122,7 +122,8 @@ def live(request: SignedIn, number: str) -> HttpResponse:
     trip = queries.get(number, request.viewer)
     if request.GET.get("seen") == timeline.token(trip.ref):
         return HttpResponse(status=204)
-    return render(request, "front/trip.html#live", {**_context(request, trip), "fresh": True})
+    beside = desk(request.viewer, trip.number) if trip.owner_id == request.viewer.employee_id else {}
+    return render(request, "front/trip.html#live", {**_context(request, trip), **beside, "fresh": True})
 
 
 def _context(request: SignedIn, trip: TravelRequest) -> dict[str, Any]:

@@ -109,8 +109,8 @@ def translated(msgid: str, params: dict[str, Any] | None = None) -> str:
 
 
 @register.filter
-def lookup(mapping: dict[Any, Any], key: Any) -> Any:
-    return mapping.get(key)
+def amounts(text: str) -> str:
+    return shown.amounts(text)
 
 
 @register.filter

@@ -88,3 +88,11 @@ def test_a_chip_s_word_is_the_state_s_own() -> None:
         assert [str(CHIPS[name].word) for name in ("draft", "in_approval", "returned", "to_audit", "to_pay", "paid")] == [
             "草稿", "审批中", "已退回", "待审核", "待付款", "已付款",
         ]  # fmt: skip
+
+
+def test_amounts_within_a_finished_sentence() -> None:
+    assert (
+        shown.amounts("报销单 BX202611-000001 已付款：2451.60 CNY")
+        == "报销单 BX202611-000001 已付款：¥2,451.60"
+    )
+    assert shown.amounts("XM2026 CNY 12.345 CNY") == "XM2026 CNY 12.345 CNY"

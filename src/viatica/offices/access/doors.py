@@ -54,7 +54,9 @@ def write_once(request: HttpRequest, run: Callable[[Viewer, datetime], Any]) -> 
 def fingerprint(request: HttpRequest) -> str:
     """SHA-256 of what was asked, files included."""
     whole = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
-    if not request.FILES:
+    if request.FILES:
+        whole.update(repr(sorted(request.POST.lists())).encode())
+    else:
         whole.update(request.body)
     for name, files in sorted(request.FILES.lists()):
         for file in files:

@@ -82,21 +82,6 @@ def list_copies(request: HttpRequest) -> Any:
     return [_copy(row) for row in queries.copies(viewer(request).employee_id)]
 
 
-@router.post("/{int:item}/{verdict}", response=CaseOut, summary="Approve, reject or send back")
-def decide(
-    request: HttpRequest, item: Id, verdict: Literal["approve", "reject", "send-back"], body: Decision
-) -> Any:
-    def run(asker: Viewer, at: datetime) -> CaseOut:
-        return _case(
-            services.decide(
-                item_id=item, actor=_me(asker), verdict=verdict.replace("-", "_"), comment=body.comment,
-                expected_version=body.version, at=at, via="api",
-            )
-        )  # fmt: skip
-
-    return write_once(request, run)
-
-
 @router.post(
     "/{int:item}/handing-over", response=CaseOut, summary="Somebody else decides instead of you (转交)"
 )
@@ -119,6 +104,22 @@ def add_signer(request: HttpRequest, item: Id, body: AddSigner) -> Any:
             services.add_signer(
                 item_id=item, actor=_me(asker), signer=_colleague(body.signer, "signer"), position=body.position,
                 comment=body.comment, expected_version=body.version, at=at, via="api",
+            )
+        )  # fmt: skip
+
+    return write_once(request, run)
+
+
+# The last of them: it would take the others' addresses for a verdict.
+@router.post("/{int:item}/{verdict}", response=CaseOut, summary="Approve, reject or send back")
+def decide(
+    request: HttpRequest, item: Id, verdict: Literal["approve", "reject", "send-back"], body: Decision
+) -> Any:
+    def run(asker: Viewer, at: datetime) -> CaseOut:
+        return _case(
+            services.decide(
+                item_id=item, actor=_me(asker), verdict=verdict.replace("-", "_"), comment=body.comment,
+                expected_version=body.version, at=at, via="api",
             )
         )  # fmt: skip
 

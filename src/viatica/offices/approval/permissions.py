@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from viatica.kernel.errors import NotAllowed, ViaticaError
 from viatica.kernel.words import N_
+from viatica.offices.access.models import Grant, Role
 from viatica.offices.approval import errors
 from viatica.offices.approval.casefile import CaseFile
 from viatica.offices.approval.models import Case, Cc, Item, ItemState, State
@@ -29,8 +31,21 @@ def who(item: Item) -> str:
 def refusal(file: CaseFile, item: Item, actor_id: int, expected_version: int | None) -> ViaticaError | None:
     """Why `actor_id` cannot decide `item` now; None when they can."""
     if item.approver_id != actor_id:
-        return errors.NotYours(who=who(item))
+        return not_yours(file, item, actor_id)
     return not_open(file, item, expected_version)
+
+
+def not_yours(file: CaseFile, item: Item, actor_id: int) -> ViaticaError:
+    """Whose it is; to somebody who has nothing to do with the case, not even that it is there."""
+    if takes_part(file.case, actor_id) or administers(actor_id, file.case.entity_id):
+        return errors.NotYours(who=who(item))
+    return errors.NoSuchItem()
+
+
+def administers(employee_id: int, entity_id: int) -> bool:
+    return Grant.objects.filter(
+        Q(entity=None) | Q(entity_id=entity_id), user__employee_id=employee_id, role=Role.ADMINISTRATOR
+    ).exists()
 
 
 def not_open(file: CaseFile, item: Item, expected_version: int | None) -> ViaticaError | None:

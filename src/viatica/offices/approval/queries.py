@@ -202,7 +202,7 @@ DECISIONS = ("approve", "reject", "send_back", "hand_over", "add_signer")
 
 
 def may(item_id: int, employee_id: int, *, at: datetime) -> list[May]:
-    """What `employee_id` may do with an item now. One statement. An unknown item allows nothing."""
+    """What `employee_id` may do with an item now. One statement when it is theirs. An unknown item allows nothing."""
     file = casefile.of_item(item_id, at=at, actor="", via="")
     if file is None:
         return []

@@ -12,7 +12,6 @@ from django.utils.translation import gettext
 
 from viatica.kernel.errors import NotFound
 from viatica.kernel.refs import Ref
-from viatica.offices.access.models import Grant, Role
 from viatica.offices.approval import casefile, errors, flows, hearing, modes, opening, permissions
 from viatica.offices.approval.casefile import CaseFile
 from viatica.offices.approval.hearing import on_asked, on_concluded
@@ -237,7 +236,8 @@ def decide(
 ) -> Case:
     """Approve, reject or send back.
 
-    Raises NotYours, AlreadyHandled, ItemChanged, NotYourTurn, DecidedElsewhere, CommentNeeded, BadVerdict.
+    Raises NotYours (NoSuchItem to outsiders), AlreadyHandled, ItemChanged, NotYourTurn, DecidedElsewhere, CommentNeeded,
+    BadVerdict.
     """
     chosen = _verdict(verdict)
     if chosen is not Verdict.APPROVE and not comment.strip():
@@ -278,8 +278,8 @@ def hand_over(
         item = permissions.item_of(file, item_id)
         takes_back = item.on_behalf_of_id == actor.pk == to.pk
         if not takes_back and item.approver_id != actor.pk:
-            if not _administers(actor, file.case.entity_id):
-                raise errors.NotYours(who=permissions.who(item))
+            if not permissions.administers(actor.pk, file.case.entity_id):
+                raise permissions.not_yours(file, item, actor.pk)
             if not comment.strip():
                 raise errors.CommentNeeded(field="comment")
         refusal = permissions.not_open(file, item, expected_version)
@@ -469,12 +469,6 @@ def _own(file: CaseFile, item_id: int, actor: Employee, expected_version: int) -
     if refusal is not None:
         raise refusal
     return item
-
-
-def _administers(actor: Employee, entity_id: int) -> bool:
-    return Grant.objects.filter(
-        Q(entity=None) | Q(entity_id=entity_id), user__employee=actor, role=Role.ADMINISTRATOR
-    ).exists()
 
 
 def _copied(case: Case, copy: Cc, at: datetime) -> Asked:

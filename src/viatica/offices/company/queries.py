@@ -70,6 +70,4 @@ def colleagues(text: str, *, most: int) -> list[Employee]:
 
 def latest_rates(*, most: int) -> list[CurrencyRate]:
     """The newest rate of each currency, by currency."""
-    return list(
-        CurrencyRate.objects.order_by("currency", "base", "-day").distinct("currency", "base")[:most]
-    )
+    return list(CurrencyRate.objects.order_by("currency", "base", "-day").distinct("currency", "base")[:most])

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 
 from viatica.kernel.money import Money
 from viatica.offices.access.doors import viewer, write_once
+from viatica.offices.access.shapes import Id
 from viatica.offices.access.viewer import Viewer
 from viatica.offices.archive import services as archive
 from viatica.offices.company.categories import Category
@@ -24,7 +25,6 @@ router = Router(tags=["invoices"])
 Amount = Annotated[str, StringConstraints(pattern=r"^\d{1,16}(\.\d{1,2})?$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Short = Annotated[str, StringConstraints(max_length=200)]
-Id = Annotated[int, Field(ge=1, le=2**62)]
 
 
 class InvoiceOut(Schema):
@@ -97,18 +97,7 @@ def take_in(request: HttpRequest, file: File[UploadedFile]) -> Any:
 def enter_by_hand(request: HttpRequest, body: PaperIn) -> Any:
     def run(asker: Viewer, at: datetime) -> InvoiceOut:
         owner = _owner(asker)
-        paper = services.PaperInvoice(
-            kind=body.kind,
-            issued=body.issued,
-            total=Money(body.total, body.currency),
-            seller_name=body.seller_name,
-            number=body.number,
-            code=body.code,
-            tax=Money(body.tax, body.currency) if body.tax else None,
-            buyer_name=body.buyer_name,
-            buyer_tax_id=body.buyer_tax_id,
-            category=body.category,
-        )
+        paper = _paper(body)
         return _out(services.enter_by_hand(paper=paper, owner=owner, entity=owner.entity, at=at, via="api"))
 
     return Status(201, write_once(request, run))
@@ -119,7 +108,24 @@ def get_invoice(request: HttpRequest, invoice_id: Id) -> InvoiceOut:
     return _out(queries.get(invoice_id, viewer(request)))
 
 
-@router.get("/{int:invoice_id}/file", summary="The file as it was handed in")
+@router.put(
+    "/{int:invoice_id}", response=InvoiceOut, summary="Mend what was misread, while no paper claims it"
+)
+def correct(request: HttpRequest, invoice_id: Id, body: PaperIn) -> Any:
+    def run(asker: Viewer, at: datetime) -> InvoiceOut:
+        invoice = queries.get(invoice_id, asker)
+        return _out(
+            services.correct(invoice=invoice, paper=_paper(body), actor=_owner(asker), at=at, via="api")
+        )
+
+    return write_once(request, run)
+
+
+@router.get(
+    "/{int:invoice_id}/file",
+    summary="The file as it was handed in",
+    openapi_extra={"responses": {200: {"content": {"*/*": {"schema": {}}}}}},
+)
 def invoice_file(request: HttpRequest, invoice_id: Id) -> HttpResponse:
     invoice = queries.get(invoice_id, viewer(request))
     if invoice.file is None:
@@ -136,6 +142,21 @@ def discard(request: HttpRequest, invoice_id: Id) -> Any:
 
     write_once(request, run)
     return Status(204, None)
+
+
+def _paper(body: PaperIn) -> services.PaperInvoice:
+    return services.PaperInvoice(
+        kind=body.kind,
+        issued=body.issued,
+        total=Money(body.total, body.currency),
+        seller_name=body.seller_name,
+        number=body.number,
+        code=body.code,
+        tax=Money(body.tax, body.currency) if body.tax else None,
+        buyer_name=body.buyer_name,
+        buyer_tax_id=body.buyer_tax_id,
+        category=body.category,
+    )
 
 
 def _owner(asker: Viewer) -> Employee:

@@ -552,6 +552,25 @@ def _explain(missing: set[int], ref: Ref, at: datetime) -> None:
             raise ClaimedByThis(field="invoice", number=invoice.number)
 
 
+def hindrances(*, invoice_ids: Sequence[int], ref: Ref, at: datetime) -> list[Refused]:
+    """Why `claim` would refuse some of these now; empty when it would not. Two statements; nothing is kept."""
+    invoices = list(Invoice.objects.filter(pk__in=invoice_ids).order_by("pk"))
+    live = Claim.objects.filter(
+        identity__in=[invoice.identity for invoice in invoices], released_at__isnull=True
+    ).exclude(ref=str(ref))
+    elsewhere = {claim.identity: claim.number or claim.ref for claim in live} if invoices else {}
+    found: list[Refused] = []
+    for invoice in invoices:
+        if invoice.state != InvoiceState.HELD:
+            found.append(NotYours(field="invoice"))
+        elif invoice.identity in elsewhere:
+            document = elsewhere[invoice.identity]
+            found.append(AlreadyClaimed(field="invoice", number=invoice.number, document=document))
+        elif reason := _reason(invoice, at):
+            found.append(NotClaimable(field="invoice", number=invoice.number, reason=reason))
+    return found
+
+
 def _reason(invoice: Invoice, at: datetime) -> Reason | None:
     if invoice.issued > today(at):
         return Reason(
@@ -596,4 +615,4 @@ def _record(
     facts.record(ref=invoice.ref, fact=fact, actor=f"employee:{actor.pk}", via=via, at=at, data=data)
 
 
-__all__ = ["PaperInvoice", "claim", "correct", "discard", "enter_by_hand", "release", "take_in"]
+__all__ = ["PaperInvoice", "claim", "correct", "discard", "enter_by_hand", "hindrances", "release", "take_in"]

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema
 from pydantic import Field, StringConstraints
 
+from viatica.offices.access import shapes
 from viatica.offices.access.doors import viewer
 from viatica.offices.ledger import queries
 from viatica.offices.ledger.models import Voucher
@@ -38,15 +39,15 @@ class VoucherOut(Schema):
     lines: list[EntryOut]
 
 
-class Listing(Schema):
-    document: Annotated[str, StringConstraints(max_length=40)] = ""
-    before: int | None = Field(None, ge=1, le=2**62)
-    size: int = Field(50, ge=1, le=200)
+class Listing(shapes.Listing):
+    document: Annotated[str, StringConstraints(max_length=40)] = Field(
+        "", description="Number of the paper they were posted for."
+    )
 
 
 class VoucherPage(Schema):
     items: list[VoucherOut]
-    next: int | None
+    next: int | None = Field(description="Pass it as `before` to get the next page.")
 
 
 @router.get("", response=VoucherPage, summary="Vouchers, newest first")

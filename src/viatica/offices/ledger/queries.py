@@ -5,8 +5,11 @@ from __future__ import annotations
 from django.db.models import QuerySet
 
 from viatica.kernel.refs import Ref
-from viatica.offices.access.viewer import SEES_ALL_OF_ENTITY, Viewer
+from viatica.offices.access.models import Role
+from viatica.offices.access.viewer import Viewer
 from viatica.offices.ledger.models import Purpose, Voucher
+
+WATCHES = (Role.FINANCE, Role.CASHIER, Role.AUDITOR)
 
 
 def voucher_of(ref: Ref, purpose: Purpose = Purpose.CLAIM) -> Voucher | None:
@@ -32,7 +35,7 @@ def vouchers_of(ref: Ref) -> list[Voucher]:
 def vouchers(viewer: Viewer) -> QuerySet[Voucher]:
     """Newest first, of the entities the viewer watches over; nobody else sees the books."""
     rows = Voucher.objects.select_related("entity", "payee").order_by("-id")
-    watched = viewer.entities(*SEES_ALL_OF_ENTITY)
+    watched = viewer.entities(*WATCHES)
     return rows if watched is None else rows.filter(entity_id__in=sorted(watched))
 
 

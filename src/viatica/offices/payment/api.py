@@ -11,14 +11,13 @@ from pydantic import Field, StringConstraints
 
 from viatica.kernel.errors import NotFound
 from viatica.offices.access.doors import viewer, write_once
+from viatica.offices.access.shapes import Id, Number, Version
 from viatica.offices.access.viewer import Viewer
 from viatica.offices.company.models import LegalEntity
 from viatica.offices.payment import queries, services
 from viatica.offices.payment.models import PaymentBatch, PaymentOrder
 
 router = Router(tags=["payments"])
-Number = Annotated[str, StringConstraints(max_length=24)]
-Id = Annotated[int, Field(ge=1, le=2**62)]
 
 
 class OrderOut(Schema):
@@ -57,7 +56,9 @@ class BatchIn(Schema):
 
 
 class Expected(Schema):
-    version: int = Field(ge=1, le=2**31 - 1)
+    """The version the writer saw; another one means that somebody was first (409)."""
+
+    version: Version
 
 
 class TakeOut(Expected):
@@ -107,19 +108,32 @@ def take_out(request: HttpRequest, number: Number, body: TakeOut) -> Any:
     return write_once(request, run)
 
 
-@router.post("/batches/{number}/export", summary="The bank's file (CSV); nothing goes in or out afterwards")
+CSV = {"responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}}
+
+
+@router.post(
+    "/batches/{number}/export",
+    summary="The bank's file (CSV); nothing goes in or out afterwards",
+    openapi_extra=CSV,
+)
 def export(request: HttpRequest, number: Number, body: Expected) -> HttpResponse:
-    def run(asker: Viewer, at: datetime) -> dict[str, str]:
-        batch = _batch(number, asker)
-        data = services.export(batch.pk, actor=asker, at=at, expected_version=body.version, via="api")
-        return {"csv": data.decode("utf-8-sig")}
+    def run(asker: Viewer, at: datetime) -> None:
+        services.export(
+            _batch(number, asker).pk, actor=asker, at=at, expected_version=body.version, via="api"
+        )
 
-    return _csv(number, write_once(request, run)["csv"])
+    # The file is not kept with the key: from now on the batch always gives the same one.
+    write_once(request, run)
+    return batch_file(request, number)
 
 
-@router.get("/batches/{number}/file", summary="The file as it was given to the bank")
+@router.get("/batches/{number}/file", summary="The file as it was given to the bank", openapi_extra=CSV)
 def batch_file(request: HttpRequest, number: Number) -> HttpResponse:
-    return _csv(number, services.batch_csv(_batch(number, viewer(request))).decode("utf-8-sig"))
+    answer = HttpResponse(
+        services.batch_csv(_batch(number, viewer(request))), content_type="text/csv; charset=utf-8"
+    )
+    answer["Content-Disposition"] = f'attachment; filename="{number}.csv"'
+    return answer
 
 
 @router.post(
@@ -140,12 +154,6 @@ def _batch(number: str, asker: Viewer) -> PaymentBatch:
     if batch is None:
         raise NotFound()
     return batch
-
-
-def _csv(number: str, text: str) -> HttpResponse:
-    answer = HttpResponse(text.encode("utf-8-sig"), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="{number}.csv"'
-    return answer
 
 
 def _order(row: PaymentOrder) -> OrderOut:
