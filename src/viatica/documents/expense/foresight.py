@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from viatica.documents.expense import journey, services
-from viatica.documents.expense.models import ExpenseReport
+from viatica.documents.expense.models import ExpenseLine, ExpenseReport
 from viatica.kernel.errors import Refused, ViaticaError
 from viatica.offices.approval import services as approval
 from viatica.offices.approval.queries import PathStep
@@ -28,6 +28,13 @@ class Foresight:
     hindrances: list[ViaticaError] = field(default_factory=list)
 
 
+def standings(report: ExpenseReport, lines: list[ExpenseLine]) -> list[BudgetStanding]:
+    """The budgets that would pay, as they stand once the trip's own hold has made way."""
+    return budget.standing(
+        services.charges(report, lines), instead_of=report.trip.ref if report.trip else None
+    )
+
+
 def foresee(report: ExpenseReport, *, at: datetime) -> Foresight:
     """For a report that can still be handed in."""
     seen = Foresight()
@@ -43,9 +50,7 @@ def foresee(report: ExpenseReport, *, at: datetime) -> Foresight:
     except Refused as error:
         seen.hindrances.append(error)
     seen.hindrances += invoices.hindrances(invoice_ids=services.invoice_ids(lines), ref=report.ref, at=at)
-    seen.budgets = budget.standing(
-        services.charges(report, lines), instead_of=report.trip.ref if report.trip else None
-    )
+    seen.budgets = standings(report, lines)
     if short := [one for one in seen.budgets if one.is_short]:
         seen.hindrances.append(BudgetShort(short))
     try:

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from viatica.documents.expense import journey, queries, services
+from viatica.documents.expense import foresight, journey, queries, services
 from viatica.documents.expense.models import ExpenseLine, ExpenseReport, ReportState
 from viatica.documents.steps import own
 from viatica.documents.travel import queries as trips
@@ -37,7 +37,6 @@ from viatica.kernel.money import Money
 from viatica.offices.access.models import Role
 from viatica.offices.approval import queries as approval
 from viatica.offices.approval import services as approvals
-from viatica.offices.budget import queries as budget
 from viatica.offices.company.categories import Category
 from viatica.offices.company.models import Employee
 from viatica.offices.invoices import services as invoices
@@ -302,9 +301,7 @@ def _context(request: SignedIn, report: ExpenseReport) -> dict[str, Any]:
         "my_item": None if is_mine else approval.my_item(report.ref, viewer.employee_id),
         "order": payment.order_of(report.ref),
         "vouchers": ledger.vouchers_of(report.ref) if may_see_books(viewer, report.entity_id) else [],
-        "bars": bars(budget.standing(services.charges(report, lines)))
-        if report.is_editable and lines
-        else [],
+        "bars": bars(foresight.standings(report, lines)) if report.is_editable and lines else [],
         "timeline": timeline.of(report.ref),
         "seen": timeline.token(report.ref),
         "page_url": journey.page(report),
@@ -620,7 +617,7 @@ def submit(request: SignedIn, number: str) -> HttpResponse:
         "refusal": refusal,
         "blocked": [line for line in shown_lines(report, lines, findings) if line.is_blocked],
         "exceptions": [finding for finding in findings if finding.excess],
-        "bars": bars(budget.standing(services.charges(report, lines))) if lines else [],
+        "bars": bars(foresight.standings(report, lines)) if lines else [],
         "back": address(report),
     }
     status = refusal.status if refusal and request.method == "POST" else 200
