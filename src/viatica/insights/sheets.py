@@ -1,13 +1,7 @@
-"""What a page shows, as a file for a spreadsheet: UTF-8 with the mark Excel needs to read Chinese.
-
-A spreadsheet must not calculate a text cell: a text that could start a formula begins with an apostrophe.
-"""
+"""What a page shows, as a file for a spreadsheet."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -18,25 +12,20 @@ from django.utils.translation import gettext as _
 
 from viatica.documents.expense.models import ReportState
 from viatica.insights.queries import STRETCHES, WHATS, Excess, Figure, Overview, Papers
+from viatica.kernel import sheets
 from viatica.kernel.money import Money
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 Cell = str | int | Decimal | None
 
 
 def text(value: Any) -> str:
     """One line, and nothing a spreadsheet would calculate."""
-    plain = "".join(letter for letter in str(value) if letter.isprintable() or letter.isspace())
-    line = " ".join(plain.split())
-    return f"'{line}" if line.startswith(_FORMULA) else line
+    return sheets.text("".join(letter for letter in str(value) if letter.isprintable() or letter.isspace()))
 
 
 def answer(name: str, rows: Iterable[Sequence[Cell]]) -> HttpResponse:
     """`name`: plain letters, digits and dashes."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerows(rows)
-    data = codecs.BOM_UTF8 + out.getvalue().encode()
-    response = HttpResponse(data, content_type="text/csv; charset=utf-8")
+    response = HttpResponse(sheets.written(rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response
 

@@ -1,63 +1,36 @@
-"""The file a bank (or the cashier's spreadsheet) reads. UTF-8 with BOM, which Excel needs to read Chinese.
+"""The file a bank (or the cashier's spreadsheet) reads.
 
-A spreadsheet must neither calculate a text cell nor round an account number: accounts begin with a tab, which
-makes them text; a text that could start a formula begins with an apostrophe.
+A spreadsheet must not round an account number: accounts begin with a tab, which makes them text.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
+from collections.abc import Iterator, Sequence
 
 from django.utils.translation import gettext as _
 
+from viatica.kernel import sheets
 from viatica.offices.payment.models import PaymentBatch
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def batch_csv(batch: PaymentBatch) -> bytes:
     """One row per order, by id; the last row has the number of orders and the total."""
-    out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\r\n")
-    rows.writerow(
-        [
-            _("No."),
-            _("Payment reference"),
-            _("Payee"),
-            _("Account number"),
-            _("Payee’s bank"),
-            _("Amount"),
-            _("Currency"),
-            _("Remark"),
-        ]
-    )
+    return sheets.written(_rows(batch))
+
+
+def _rows(batch: PaymentBatch) -> Iterator[Sequence[object]]:
+    yield [
+        _("No."), _("Payment reference"), _("Payee"), _("Account number"), _("Payee’s bank"), _("Amount"), _("Currency"),
+        _("Remark"),
+    ]  # fmt: skip
     for no, one in enumerate(batch.orders.order_by("id"), start=1):
-        rows.writerow(
-            [
-                no, _text(f"{batch.number}-{no}"), _text(one.payee_name), _account(one.bank_account),
-                _text(one.bank_name), one.amount, one.currency, _text(_("Reimbursement {number}").format(number=one.number)),
-            ]
-        )  # fmt: skip
-    rows.writerow(
-        [
-            "",
-            _text(batch.number),
-            _("Total of {count}").format(count=batch.orders_count),
-            "",
-            "",
-            batch.total,
-            batch.currency,
-            "",
-        ]
-    )
-    return codecs.BOM_UTF8 + out.getvalue().encode()
-
-
-def _text(value: str) -> str:
-    value = " ".join(value.split())
-    return f"'{value}" if value.startswith(_FORMULA) else value
+        yield [
+            no, sheets.text(f"{batch.number}-{no}"), sheets.text(one.payee_name), _account(one.bank_account),
+            sheets.text(one.bank_name), one.amount, one.currency,
+            sheets.text(_("Reimbursement {number}").format(number=one.number)),
+        ]  # fmt: skip
+    total_of = _("Total of {count}").format(count=batch.orders_count)
+    yield ["", sheets.text(batch.number), total_of, "", "", batch.total, batch.currency, ""]
 
 
 def _account(value: str) -> str:
