@@ -16,6 +16,7 @@ from viatica.front import shown
 from viatica.front.viewer import SignedIn
 from viatica.kernel import clock
 from viatica.kernel.errors import ViaticaError
+from viatica.offices.access.doors import add_files
 from viatica.spine import idempotency
 
 KEY = "once"
@@ -45,14 +46,7 @@ def fingerprint(request: HttpRequest) -> str:
     for name, values in sorted(request.POST.lists()):
         if name not in (KEY, "csrfmiddlewaretoken"):
             whole.update(repr((name, values)).encode())
-    for name, files in sorted(request.FILES.lists()):
-        for file in files:
-            if isinstance(file, list):
-                continue
-            whole.update(repr((name, file.name, file.size)).encode())
-            for chunk in file.chunks():
-                whole.update(chunk)
-            file.seek(0)
+    add_files(whole, request)
     return whole.hexdigest()
 
 

@@ -58,13 +58,18 @@ def fingerprint(request: HttpRequest) -> str:
         whole.update(repr(sorted(request.POST.lists())).encode())
     else:
         whole.update(request.body)
+    add_files(whole, request)
+    return whole.hexdigest()
+
+
+def add_files(whole: hashlib._Hash, request: HttpRequest) -> None:
+    """Let `whole` cover the names and contents of the files sent; they can still be read afterwards."""
     for name, files in sorted(request.FILES.lists()):
         for file in files:
             whole.update(f"{name} {file.name} {file.size}\n".encode())
             for chunk in file.chunks():
                 whole.update(chunk)
             file.seek(0)
-    return whole.hexdigest()
 
 
 def _run(run: Callable[[Viewer, datetime], Any], asker: Viewer, at: datetime) -> Any:
