@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max
+from django.db.models import CharField, Count, Max, QuerySet, Subquery
+from django.db.models.functions import Cast
 from django.utils.translation import gettext
 
+from viatica.documents.expense.models import ExpenseReport
+from viatica.documents.travel.models import TravelRequest
 from viatica.front import shown
 from viatica.kernel.money import Money
 from viatica.kernel.refs import Ref
@@ -193,9 +196,18 @@ def names_of(actors: Iterable[str]) -> dict[str, str]:
 def token(ref: Ref) -> str:
     """Changes whenever anything happens to the paper. One small statement; pages ask it every second and a half.
 
+    To be taken before what it stands for is read: taken after, it would call old content new, and keep it on the page.
     Counted as well: facts carry the OA's own time, and a transaction that began earlier may end later.
     """
-    seen = Fact.objects.filter(ref_kind=ref.kind, ref_key=ref.key).aggregate(
-        count=Count("id"), last=Max("id")
-    )
+    return _token(Fact.objects.filter(ref_kind=ref.kind, ref_key=ref.key))
+
+
+def token_of(paper: type[ExpenseReport | TravelRequest], number: str) -> str:
+    """The same, before the paper itself is read."""
+    key = paper.objects.filter(number=number).values_list(Cast("pk", CharField()))
+    return _token(Fact.objects.filter(ref_kind=paper.KIND, ref_key=Subquery(key)))
+
+
+def _token(facts: QuerySet[Fact]) -> str:
+    seen = facts.aggregate(count=Count("id"), last=Max("id"))
     return f"{seen['count']}.{seen['last'] or 0}"

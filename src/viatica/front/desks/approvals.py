@@ -131,6 +131,13 @@ def _item(item_id: int, viewer: Viewer) -> Item:
     return item
 
 
+def _seen(item: Item) -> tuple[str, Item]:
+    """The paper's token, and the item read after it."""
+    seen = timeline.token(item.case.ref)
+    item.refresh_from_db(fields=["state", "version", "approver"])
+    return seen, item
+
+
 @signed_in
 @require_GET
 def paper(request: SignedIn, item_id: int) -> HttpResponse:
@@ -140,8 +147,9 @@ def paper(request: SignedIn, item_id: int) -> HttpResponse:
 def _paper(
     request: SignedIn, item: Item, refusal: ViaticaError | None = None, comment: str = ""
 ) -> HttpResponse:
+    seen, item = _seen(item)
     context = {
-        **_context(request, item),
+        **_context(request, item, seen),
         "rows": rows_of(request.viewer),
         "current": item.pk,
         "refusal": refusal,
@@ -150,7 +158,7 @@ def _paper(
     return render(request, "front/approval.html", context, status=refusal.status if refusal else 200)
 
 
-def _context(request: SignedIn, item: Item) -> dict[str, Any]:
+def _context(request: SignedIn, item: Item, seen: str) -> dict[str, Any]:
     case = item.case
     found = open_paper(case.ref, request.viewer)
     is_outside = case.is_outside
@@ -170,7 +178,7 @@ def _context(request: SignedIn, item: Item) -> dict[str, Any]:
         "bars": held_bars(case.ref),
         "path": queries.path(case.ref),
         "timeline": timeline.of(case.ref),
-        "seen": timeline.token(case.ref),
+        "seen": seen,
         "live": reverse("front:approval_live", args=[item.pk]),
         "is_live": item.state in LIVE,
         "system": case.connection.name if is_outside and case.connection else "",
@@ -183,10 +191,10 @@ def _context(request: SignedIn, item: Item) -> dict[str, Any]:
 @signed_in
 @require_GET
 def live(request: SignedIn, item_id: int) -> HttpResponse:
-    item = _item(item_id, request.viewer)
-    if request.GET.get("seen") == timeline.token(item.case.ref):
+    seen, item = _seen(_item(item_id, request.viewer))
+    if request.GET.get("seen") == seen:
         return HttpResponse(status=204)
-    return render(request, "front/approval.html#live", {**_context(request, item), "fresh": True})
+    return render(request, "front/approval.html#live", {**_context(request, item, seen), "fresh": True})
 
 
 @signed_in

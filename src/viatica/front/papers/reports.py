@@ -260,9 +260,12 @@ def findings_of(report: ExpenseReport, lines: list[ExpenseLine]) -> list[Finding
 @signed_in
 @require_GET
 def page(request: SignedIn, number: str) -> HttpResponse:
+    seen = timeline.token_of(ExpenseReport, number)
     report = queries.get(number, request.viewer)
     return render(
-        request, "front/report.html", {**_context(request, report), **desk(request.viewer, report.number)}
+        request,
+        "front/report.html",
+        {**_context(request, report, seen), **desk(request.viewer, report.number)},
     )
 
 
@@ -270,14 +273,17 @@ def page(request: SignedIn, number: str) -> HttpResponse:
 @require_GET
 def live(request: SignedIn, number: str) -> HttpResponse:
     """What changes by itself; nothing while it has not."""
+    seen = timeline.token_of(ExpenseReport, number)
     report = queries.get(number, request.viewer)
-    if request.GET.get("seen") == timeline.token(report.ref):
+    if request.GET.get("seen") == seen:
         return HttpResponse(status=204)
     beside = desk(request.viewer, report.number) if report.owner_id == request.viewer.employee_id else {}
-    return render(request, "front/report.html#live", {**_context(request, report), **beside, "fresh": True})
+    return render(
+        request, "front/report.html#live", {**_context(request, report, seen), **beside, "fresh": True}
+    )
 
 
-def _context(request: SignedIn, report: ExpenseReport) -> dict[str, Any]:
+def _context(request: SignedIn, report: ExpenseReport, seen: str) -> dict[str, Any]:
     viewer = request.viewer
     lines = services.lines_of(report)
     findings = findings_of(report, lines)
@@ -303,7 +309,7 @@ def _context(request: SignedIn, report: ExpenseReport) -> dict[str, Any]:
         "vouchers": ledger.vouchers_of(report.ref) if may_see_books(viewer, report.entity_id) else [],
         "bars": bars(foresight.standings(report, lines)) if report.is_editable and lines else [],
         "timeline": timeline.of(report.ref),
-        "seen": timeline.token(report.ref),
+        "seen": seen,
         "page_url": journey.page(report),
         "live": reverse("front:report_live", args=[report.number]),
         # Only what others may change is watched.

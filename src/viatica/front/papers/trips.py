@@ -109,9 +109,10 @@ def _form(
 @signed_in
 @require_GET
 def page(request: SignedIn, number: str) -> HttpResponse:
+    seen = timeline.token_of(TravelRequest, number)
     trip = queries.get(number, request.viewer)
     return render(
-        request, "front/trip.html", {**_context(request, trip), **desk(request.viewer, trip.number)}
+        request, "front/trip.html", {**_context(request, trip, seen), **desk(request.viewer, trip.number)}
     )
 
 
@@ -119,14 +120,15 @@ def page(request: SignedIn, number: str) -> HttpResponse:
 @require_GET
 def live(request: SignedIn, number: str) -> HttpResponse:
     """What changes by itself; nothing while it has not."""
+    seen = timeline.token_of(TravelRequest, number)
     trip = queries.get(number, request.viewer)
-    if request.GET.get("seen") == timeline.token(trip.ref):
+    if request.GET.get("seen") == seen:
         return HttpResponse(status=204)
     beside = desk(request.viewer, trip.number) if trip.owner_id == request.viewer.employee_id else {}
-    return render(request, "front/trip.html#live", {**_context(request, trip), **beside, "fresh": True})
+    return render(request, "front/trip.html#live", {**_context(request, trip, seen), **beside, "fresh": True})
 
 
-def _context(request: SignedIn, trip: TravelRequest) -> dict[str, Any]:
+def _context(request: SignedIn, trip: TravelRequest, seen: str) -> dict[str, Any]:
     legs = list(trip.legs.all())
     is_mine = trip.owner_id == request.viewer.employee_id
     path = approval.path(trip.ref)
@@ -146,7 +148,7 @@ def _context(request: SignedIn, trip: TravelRequest) -> dict[str, Any]:
         else [],
         "bars": bars(budget.standing(services.charges(trip))) if trip.is_editable else [],
         "timeline": timeline.of(trip.ref),
-        "seen": timeline.token(trip.ref),
+        "seen": seen,
         "page_url": journey.page(trip),
         "live": reverse("front:trip_live", args=[trip.number]),
         # Only what others may change is watched.
