@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -25,7 +24,6 @@ from viatica.spine.models import Connection
 
 WAITING = "outside_door"
 PRODUCTS = {"dingtalk": N_("DingTalk"), "feishu": N_("Feishu"), "wecom": N_("WeCom")}
-CLIENT_SCRIPTS = {"dingtalk": "https://g.alicdn.com/dingding/dingtalk-jsapi/3.0.25/dingtalk.open.js"}
 
 
 class ForeignState(BadInput):
@@ -70,11 +68,19 @@ def _come_back(slug: str) -> str:
 
 @require_GET
 def start(request: HttpRequest, slug: str) -> HttpResponse:
-    """To the OA, with a state only this browser knows. A link, since a form may not lead to another site (CSP)."""
+    """To the OA, with a state only this browser knows. A link, since a form may not lead to another site (CSP).
+
+    One link for everywhere: opened inside the OA's own client it asks nothing.
+    """
     port = ports.port_for(_connection(slug))
-    state = secrets.token_urlsafe(24)
+    is_inside = port.client_mark in request.headers.get("User-Agent", "")
+    if is_inside and port.client_script():
+        return HttpResponseRedirect(
+            reverse("front:inside", args=[slug]) + "?" + urlencode({"next": back(request)})
+        )
+    state = secrets.token_hex(24)  # WeCom takes letters and digits only
     request.session[WAITING] = {"state": state, "slug": slug, "next": back(request)}
-    return HttpResponseRedirect(port.start_url(state, _come_back(slug)))
+    return HttpResponseRedirect(port.start_url(state, _come_back(slug), inside=is_inside))
 
 
 @require_http_methods(["GET", "HEAD"])
@@ -101,32 +107,24 @@ def inside(request: HttpRequest, slug: str) -> HttpResponse:
     from viatica.front.sign_in import enter
 
     connection = _connection(slug)
+    port = ports.port_for(connection)
     if request.method == "POST":
         code = request.POST.get("code", "")
         if not code:
             raise Refused(why="–")
-        who = ports.port_for(connection).free_login(code)
+        who = port.free_login(code)
         return enter(request, user_behind(connection=connection, who=who))
-    script = connection.settings.get("client_script") or CLIENT_SCRIPTS.get(connection.kind, "")
+    script = port.client_script()
+    if script is None:
+        return HttpResponseRedirect(
+            reverse("front:outside_start", args=[slug]) + "?" + urlencode({"next": back(request)})
+        )
     response = render(
         request,
         "front/inside.html",
-        {
-            "slug": slug,
-            "product": _product(connection),
-            "script": script,
-            "corp_id": _setting(connection, "corp_id"),
-            "client_id": _setting(connection, "app_key"),
-            "next": back(request),
-        },
+        {"slug": slug, "product": _product(connection), "script": script, "next": back(request)},
     )
-    parts = urlsplit(script)
-    if parts.netloc:
-        # The client's script asks its own server for the code.
-        response._csp_update = {"connect-src": ["'self'", f"{parts.scheme}://{parts.netloc}"]}  # type: ignore[attr-defined]
+    parts = urlsplit(script.url)
+    # The client's script asks its own server for the code.
+    response._csp_update = {"connect-src": ["'self'", f"{parts.scheme}://{parts.netloc}"]}  # type: ignore[attr-defined]
     return response
-
-
-def _setting(connection: Connection, name: str) -> Any:
-    """Credentials that are no secret, wherever the connection keeps them."""
-    return connection.settings.get(name) or connection.secrets().get(name) or ""

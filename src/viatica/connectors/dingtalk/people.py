@@ -17,10 +17,11 @@ from viatica.connectors.dingtalk.translate import ROOT_IN_DIRECTORY, OutsideDepa
 from viatica.connectors.registry import LinkReport
 from viatica.kernel.errors import OutsideRefused
 from viatica.kernel.words import N_
-from viatica.offices.access.ports import SignedIn
+from viatica.offices.access.ports import ClientScript, SignedIn
 from viatica.offices.company.models import Employee, OutsideIdentity
 from viatica.spine.models import Connection
 
+CLIENT_SCRIPT = "https://g.alicdn.com/dingding/dingtalk-jsapi/3.0.25/dingtalk.open.js"
 MOST_NAMES = 200  # unmatched people named in a report
 
 
@@ -34,11 +35,13 @@ class DingTalkSignIn:
     """Fills `access.ports.SignInPort`."""
 
     kind = "dingtalk"
+    client_mark = "DingTalk"
 
     def __init__(self, connection: Connection) -> None:
         self.client = DingTalkClient.of(connection)
+        self.script_url = connection.settings.get("client_script") or CLIENT_SCRIPT
 
-    def start_url(self, state: str, redirect: str) -> str:
+    def start_url(self, state: str, redirect: str, *, inside: bool) -> str:
         setup = self.client.setup
         query = {
             "redirect_uri": redirect,
@@ -51,6 +54,10 @@ class DingTalkSignIn:
         if setup.corp_id:
             query["corpId"] = setup.corp_id
         return f"{setup.login_url.rstrip('/')}/oauth2/auth?{urlencode(query)}"
+
+    def client_script(self) -> ClientScript:
+        setup = self.client.setup
+        return ClientScript(self.script_url, {"corp": setup.corp_id, "client": setup.app_key})
 
     def finish(self, code: str) -> SignedIn:
         """The browser way. The person's token tells the unionId; only the app's token leads to the userId."""

@@ -31,14 +31,19 @@ class FeishuSignIn:
     """Fills `access.ports.SignInPort`."""
 
     kind = "feishu"
+    client_mark = "Lark"
 
     def __init__(self, connection: Connection) -> None:
         self.client = FeishuClient.of(connection)
 
-    def start_url(self, state: str, redirect: str) -> str:
+    def start_url(self, state: str, redirect: str, *, inside: bool) -> str:
+        """The same for both: Feishu's client redirects without a prompt."""
         setup = self.client.setup
         query = {"client_id": setup.app_id, "response_type": "code", "redirect_uri": redirect, "state": state}
         return f"{setup.login_url.rstrip('/')}/open-apis/authen/v1/authorize?{urlencode(query)}"
+
+    def client_script(self) -> None:
+        return None
 
     def finish(self, code: str) -> SignedIn:
         """The person's token tells their open_id; that they are of this company, only our own directory tells."""

@@ -162,16 +162,22 @@ def test_pages_are_chinese_until_somebody_chooses(db: None) -> None:
 
 
 class ToySignIn:
-    """Knows one code, once."""
+    """Knows one code, once. Its client calls itself ToyClient and signs people in without asking."""
 
     kind = "toy"
+    client_mark = "ToyClient"
+    script: ports.ClientScript | None = None
     codes = {
         "good": ports.SignedIn(userid="u1", name="林晓雨"),
         "other": ports.SignedIn(userid="nobody", name="某人"),
     }
 
-    def start_url(self, state: str, redirect: str) -> str:
-        return f"https://oa.example/auth?state={state}&redirect={redirect}"
+    def start_url(self, state: str, redirect: str, *, inside: bool) -> str:
+        page = "silent" if inside else "auth"
+        return f"https://oa.example/{page}?state={state}&redirect={redirect}"
+
+    def client_script(self) -> ports.ClientScript | None:
+        return self.script
 
     def finish(self, code: str) -> ports.SignedIn:
         return self.codes[code]
@@ -226,9 +232,29 @@ def test_someone_the_company_does_not_know_stays_outside(oa: Connection) -> None
     assert browser.get("/").status_code == 302
 
 
-def test_free_login_inside_the_client(oa: Connection) -> None:
-    browser = Client()
-    assert browser.get("/sign-in/inside/oa?next=/approvals").status_code == 200
+INSIDE = {"User-Agent": "Mozilla/5.0 (iPhone) ToyClient/7.1"}
+
+
+def test_inside_the_client_the_one_link_asks_nothing(oa: Connection) -> None:
+    browser = Client(headers=INSIDE)
+    started = browser.get("/sign-in/with/oa?next=/approvals")
+    assert started.headers["Location"].startswith("https://oa.example/silent?")
+    back = browser.get(f"/sign-in/with/oa/back?code=good&state={state_of(started)}")
+    assert back.headers["Location"] == "/approvals"
+    # A client without a script needs no page of ours in between.
+    assert browser.get("/sign-in/inside/oa?next=/a").headers["Location"] == "/sign-in/with/oa?next=%2Fa"
+
+
+def test_free_login_by_the_clients_script(oa: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = ports.ClientScript("https://cdn.oa.example/client.js", {"corp": "c1", "client": "k1"})
+    monkeypatch.setattr(ToySignIn, "script", script)
+    browser = Client(headers=INSIDE)
+    to = browser.get("/sign-in/with/oa?next=/approvals").headers["Location"]
+    assert to == "/sign-in/inside/oa?next=%2Fapprovals"
+    page = browser.get(to)
+    assert 'src="https://cdn.oa.example/client.js"' in page.content.decode()
+    assert 'data-corp="c1" data-client="k1"' in page.content.decode()
+    assert "connect-src 'self' https://cdn.oa.example" in page.headers["Content-Security-Policy"]
     answer = browser.post("/sign-in/inside/oa", {"code": "good", "next": "/approvals"})
     assert answer.headers["Location"] == "/approvals"
     assert Client().post("/sign-in/inside/oa", {"code": ""}).status_code == 400

@@ -5,7 +5,7 @@ The connector says who somebody is over there; `sign_in.user_behind` says who th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,12 +25,32 @@ class SignedIn:
     unionid: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ClientScript:
+    """What a page inside the product's client loads to ask it for a code, and how the page names itself there."""
+
+    url: str
+    asks_as: Mapping[str, str]
+
+
 class SignInPort(Protocol):
     @property
     def kind(self) -> str: ...
 
-    def start_url(self, state: str, redirect: str) -> str:
-        """Where to send the browser. `state` comes back to `redirect`; the caller checks that it is its own."""
+    @property
+    def client_mark(self) -> str:
+        """A word in the User-Agent of the product's own client, by which we know that a page is opened inside it."""
+        ...
+
+    def start_url(self, state: str, redirect: str, *, inside: bool) -> str:
+        """Where to send the browser, or the client's own (`inside`), which asks nothing.
+
+        `state` comes back to `redirect`; the caller checks that it is its own.
+        """
+        ...
+
+    def client_script(self) -> ClientScript | None:
+        """None where the client signs people in by `start_url` alone."""
         ...
 
     def finish(self, code: str) -> SignedIn:
@@ -38,7 +58,7 @@ class SignInPort(Protocol):
         ...
 
     def free_login(self, code: str) -> SignedIn:
-        """免登: who opened our page inside the product's own client."""
+        """免登: who opened our page inside the product's own client, by the code its script gave."""
         ...
 
 

@@ -126,7 +126,9 @@ def test_a_directory_that_breaks_off_links_nobody(dingtalk: Running) -> None:
 
 def test_the_browser_is_sent_to_dingtalk_and_back(connection: Connection, dingtalk: Running) -> None:
     url = urlsplit(
-        DingTalkSignIn(connection).start_url("st&ate", "https://v.example.com/sign-in/dingtalk?next=/")
+        DingTalkSignIn(connection).start_url(
+            "st&ate", "https://v.example.com/sign-in/dingtalk?next=/", inside=False
+        )
     )
     assert f"{url.scheme}://{url.netloc}{url.path}" == f"{dingtalk.base_url}/oauth2/auth"
     assert {key: value for key, (value,) in parse_qs(url.query).items()} == {
@@ -147,6 +149,12 @@ def test_a_code_from_the_browser_tells_who_it_is_once(connection: Connection, di
     for bad in (code, "invented"):
         with pytest.raises(OutsideRefused):
             port.finish(bad)
+
+
+def test_a_page_inside_the_client_names_itself(connection: Connection, dingtalk: Running) -> None:
+    script = DingTalkSignIn(connection).client_script()
+    assert script.url == "https://g.alicdn.com/dingding/dingtalk-jsapi/3.0.25/dingtalk.open.js"
+    assert script.asks_as == {"corp": dingtalk.corp_id, "client": dingtalk.app_key}
 
 
 def test_a_code_from_inside_the_client_tells_who_it_is_once(

@@ -155,7 +155,9 @@ def test_a_directory_that_breaks_off_links_nobody(connection: Connection, feishu
 
 def test_the_browser_is_sent_to_feishu_and_back(connection: Connection, feishu: Running) -> None:
     url = urlsplit(
-        FeishuSignIn(connection).start_url("st&ate", "https://v.example.com/sign-in/feishu?next=/")
+        FeishuSignIn(connection).start_url(
+            "st&ate", "https://v.example.com/sign-in/feishu?next=/", inside=False
+        )
     )
     assert f"{url.scheme}://{url.netloc}{url.path}" == f"{feishu.base_url}/open-apis/authen/v1/authorize"
     assert {key: value for key, (value,) in parse_qs(url.query).items()} == {
