@@ -2,11 +2,13 @@
 
 ```json
 {"kind": "dingtalk", "name": "钉钉", "entities": ["SH"],
- "process_codes": {"expense_report": "PROC-…", "travel_request": "PROC-…"},
+ "templates": {"expense_report": "PROC-…", "travel_request": "PROC-…"},
  "settings": {"corp_id": "ding…", "agent_id": "123", "robot_code": "ding…"},
  "secrets": {"app_key": "…", "app_secret": "…", "token": "…", "aes_key": "…"}}
 ```
-`settings` may override any of the connector's own, such as the mapping of a form. Secrets are sealed at once.
+`templates` are the OA's own codes of the forms our papers go into; they are read over there, and the mapping that their
+fields suggest is kept; older files call them `process_codes`. `settings` may override any of the connector's own, that
+mapping too. Secrets are sealed at once.
 """
 
 from __future__ import annotations
@@ -17,10 +19,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from viatica.connectors import registry
-from viatica.connectors.dingtalk import standard
 from viatica.connectors.registry import Connector
 from viatica.kernel.errors import ViaticaError
 from viatica.offices.company.models import LegalEntity
@@ -34,7 +35,11 @@ class Wanted(BaseModel):
     name: str = Field(min_length=1, max_length=80)
     entities: list[str] = Field(default_factory=list, description="Codes of the legal entities it serves.")
     uses: list[str] = Field(default_factory=list, description="None: everything its connector can.")
-    process_codes: dict[str, str] = Field(default_factory=dict)
+    templates: dict[str, str] = Field(
+        default_factory=dict,
+        validation_alias=AliasChoices("templates", "process_codes"),
+        description="Kind of paper → code in the OA.",
+    )
     settings: dict[str, Any] = Field(default_factory=dict)
     secrets: dict[str, str]
 
@@ -44,7 +49,8 @@ def connect(options: argparse.Namespace) -> int:
     try:
         text = sys.stdin.read() if str(options.file) == "-" else options.file.read_text(encoding="utf-8")
         wanted = Wanted.model_validate_json(text)
-        connection = _write(options.slug, wanted, registry.of(wanted.kind))
+        connection = _connection(options.slug, wanted, registry.of(wanted.kind))
+        _write(connection, wanted.entities)
     except ValidationError as error:
         for one in error.errors():
             print(f"✗ {'.'.join(map(str, one['loc']))}: {one['msg']}", file=sys.stderr)
@@ -59,21 +65,26 @@ def connect(options: argparse.Namespace) -> int:
     return 0
 
 
-@transaction.atomic
-def _write(slug: str, wanted: Wanted, connector: Connector) -> Connection:
-    entities = LegalEntity.objects.filter(code__in=wanted.entities)
-    unknown = set(wanted.entities) - {entity.code for entity in entities}
-    if unknown:
-        raise LookupError(f"没有这些法人主体 · no such legal entities: {', '.join(sorted(unknown))}")
+def _connection(slug: str, wanted: Wanted, connector: Connector) -> Connection:
+    """Not yet saved; the OA has been asked for its forms. Raises OutsideError, NoForms."""
     connection = Connection.objects.filter(slug=slug).first() or Connection(slug=slug)
     connection.kind, connection.name = wanted.kind, wanted.name
     connection.uses = wanted.uses or _all_uses(connector)
-    usual = standard.settings(process_codes=wanted.process_codes) if wanted.process_codes else {}
-    connection.settings = {**connection.settings, **usual, **wanted.settings}
+    connection.settings = {**connector.defaults, **connection.settings, **wanted.settings}
     connection.seal(wanted.secrets)
+    if wanted.templates and "forms" not in wanted.settings:
+        connection.settings["forms"] = registry.suggest(connection, wanted.templates)
+    return connection
+
+
+@transaction.atomic
+def _write(connection: Connection, codes: list[str]) -> None:
+    entities = LegalEntity.objects.filter(code__in=codes)
+    unknown = set(codes) - {entity.code for entity in entities}
+    if unknown:
+        raise LookupError(f"没有这些法人主体 · no such legal entities: {', '.join(sorted(unknown))}")
     connection.save()
     entities.update(connection=connection)
-    return connection
 
 
 def _all_uses(connector: Connector) -> list[str]:
@@ -81,7 +92,7 @@ def _all_uses(connector: Connector) -> list[str]:
         "approval": connector.approval,
         "messages": connector.messages,
         "todo": connector.todos,
-        "directory": connector.link_people,
+        "directory": connector.directory or connector.link_people,
         "sign_in": connector.sign_in,
     }
     return [use for use, part in able.items() if part is not None]

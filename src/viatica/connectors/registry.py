@@ -6,8 +6,8 @@ each naming a module with a `CONNECTOR`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -15,29 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
+from viatica.connectors import forms
+from viatica.connectors.checking import Check as Check
 from viatica.kernel.errors import Refused
 from viatica.kernel.words import N_
 from viatica.offices.access import ports as access
 from viatica.offices.approval import ports as approval
+from viatica.offices.company import ports as company
 from viatica.offices.notices import ports as notices
-from viatica.spine import hooks, inbox, reconcile
+from viatica.spine import hooks, inbox, quotas, reconcile, streams
 from viatica.spine.outcomes import Outcome
 
 if TYPE_CHECKING:
+    from viatica.connectors.forms import FormsPort
+    from viatica.connectors.guide import Guide
+    from viatica.offices.approval.ports import DeskPort
+    from viatica.offices.company.ports import DirectoryPort
     from viatica.spine.models import Connection
 
 GROUP = "viatica.connectors"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of `viatica doctor`. `said` and `remedy` are msgids with `params`; `remedy` is empty when all is well."""
-
-    name: str
-    ok: bool
-    said: str
-    remedy: str = ""
-    params: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,11 @@ class LinkReport:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """What one kind of connection can be used for. A part that is None is a thing the product cannot do."""
+    """What one kind of connection can be used for. A part that is None is a thing the product cannot do.
+
+    `defaults` are its usual settings; `forms` reads the customer's templates; `stream` keeps one long connection to the
+    product; `quotas` are what its calls count.
+    """
 
     kind: str
     name: str
@@ -65,12 +65,25 @@ class Connector:
     reconcile: Callable[[Connection, datetime], reconcile.ReconcileReport] | None = None
     check: Callable[[Connection], list[Check]] | None = None
     link_people: Callable[[Connection, datetime], LinkReport] | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    forms: Callable[[Connection], FormsPort] | None = None
+    directory: Callable[[Connection], DirectoryPort] | None = None
+    desk: Callable[[Connection], DeskPort] | None = None
+    guide: Guide | None = None
+    stream: streams.Handler | None = None
+    quotas: tuple[quotas.Quota, ...] = ()
 
 
 class UnknownKind(Refused):
     code = "connectors.unknown_kind"
     message = N_("No connector of the kind “{kind}” is installed.")
     hint = N_("Check the kind of the connection, or install the package that brings it.")
+
+
+class NoForms(Refused):
+    code = "connectors.no_forms"
+    message = N_("Connections of the kind “{kind}” have no forms.")
+    hint = N_("Use them for what they can do; approvals go another way.")
 
 
 _connectors: dict[str, Connector] = {}
@@ -86,6 +99,10 @@ def add(connector: Connector) -> None:
         inbox.translate_with(kind, connector.translate)
     if connector.approval:
         approval.register(kind, connector.approval)
+    if connector.desk:
+        approval.register_desk(kind, connector.desk)
+    if connector.directory:
+        company.register(kind, connector.directory)
     if connector.messages:
         notices.register_messages(kind, connector.messages)
     if connector.todos:
@@ -94,6 +111,22 @@ def add(connector: Connector) -> None:
         access.register(kind, connector.sign_in)
     if connector.reconcile:
         reconcile.register(kind, connector.reconcile)
+    if connector.stream:
+        streams.run_with(kind, connector.stream)
+    if connector.quotas:
+        quotas.register(kind, connector.quotas)
+
+
+def suggest(connection: Connection, codes: Mapping[str, str]) -> dict[str, Any]:
+    """What `settings["forms"]` becomes when our kinds of document go into these templates, which are read over there.
+
+    Raises NoForms, OutsideError.
+    """
+    factory = of(connection.kind).forms
+    if factory is None:
+        raise NoForms(kind=connection.kind)
+    port = factory(connection)
+    return {kind: forms.suggest(port, kind, port.template(code)) for kind, code in codes.items()}
 
 
 def of(kind: str) -> Connector:

@@ -6,16 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from viatica.connectors.errors import BUSY_PAUSE_S, AlreadyEnded, NoSuchInstance
 from viatica.connectors.feishu import attachments, translate
 from viatica.connectors.feishu.client import FeishuClient
-from viatica.connectors.feishu.errors import (
-    BUSY_PAUSE_S,
-    SYSTEM,
-    AlreadyEnded,
-    NoSuchInstance,
-    NotWithdrawnYet,
-    NumberTaken,
-)
+from viatica.connectors.feishu.errors import SYSTEM, NotWithdrawnYet, NumberTaken
 from viatica.connectors.feishu.translate import Instance
 from viatica.kernel import clock
 from viatica.kernel.errors import OutsideUnavailable
@@ -53,6 +47,7 @@ class FeishuApproval:
             cc=any(one.cc_node for one in self.maps.values()),
             callback="push",
             list_window_days=REACH.days,
+            may_be_undone=True,
         )
 
     def submit(self, order: CaseOrder) -> InstanceId:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from viatica.connectors.feishu.errors import SYSTEM, AttachmentGone, AttachmentTooBig
+from viatica.connectors.errors import AttachmentGone, AttachmentTooBig
+from viatica.connectors.feishu.errors import SYSTEM
 from viatica.connectors.feishu.translate import PICTURES, FormMap, Widget
 from viatica.kernel.errors import NotFound, Refused
 from viatica.offices.approval.ports import Attachment

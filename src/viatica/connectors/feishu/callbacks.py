@@ -8,51 +8,28 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from viatica.connectors.feishu import translate
-from viatica.connectors.feishu.client import Setup
-from viatica.connectors.feishu.signing import EventCipher, UnreadableCallback
+from viatica.connectors.errors import (
+    BadCallback,
+    ForeignCallback,
+    ForgedCallback,
+    OldCallback,
+    UnreadableCallback,
+)
+from viatica.connectors.feishu import external, translate
+from viatica.connectors.feishu.client import FeishuSetup
+from viatica.connectors.feishu.signing import EventCipher
+from viatica.connectors.settling import HEARD_AT
 from viatica.kernel import clock
-from viatica.kernel.errors import BadInput, NotAllowed
-from viatica.kernel.words import N_
 from viatica.spine.hooks import RawCallback, Receipt
 from viatica.spine.models import Connection
 
 # Feishu's last retry comes 7.1 hours after the event, and it is not documented whether it is signed afresh.
 WINDOW_S = 8 * 3600
-HEARD_AT = "viatica_heard_at"  # our own word in a stored event: when it came in
-
-
-class ForgedCallback(NotAllowed):
-    code = "feishu.callback_forged"
-    message = N_("This callback does not carry the connection's keys.")
-    hint = N_(
-        "Check Encrypt Key and Verification Token in the Feishu developer console against the connection."
-    )
-
-
-class ForeignCallback(NotAllowed):
-    code = "feishu.callback_foreign"
-    message = N_("This callback was meant for another app.")
-    hint = N_("Check the App ID of the connection against the Feishu developer console.")
-
-
-class OldCallback(NotAllowed):
-    """A recorded callback sent again."""
-
-    code = "feishu.callback_old"
-    message = N_("This callback is too old or from the future.")
-    hint = N_("Check the clock of this server; a genuine event will be found by the next reconcile.")
-
-
-class BadCallback(BadInput):
-    code = "feishu.callback_bad"
-    message = N_("This is not a Feishu callback.")
-    hint = N_("Callbacks are POSTs of {example}; with an Encrypt Key both sides must have the same one.")
 
 
 def door(connection: Connection, raw: RawCallback) -> Receipt:
     """Verify, open, and answer at once; what is to be done is the worker's."""
-    setup = Setup.of(connection)
+    setup = FeishuSetup.of(connection)
     now = clock.now()
     body = _verified(setup, raw, now, _window(connection))
     kind = translate.event_type(body)
@@ -61,6 +38,8 @@ def door(connection: Connection, raw: RawCallback) -> Receipt:
     if translate.event_app(body) not in ("", setup.app_id):
         raise ForeignCallback()
     kept = translate.without_token(body) | {HEARD_AT: now.isoformat()}
+    if external.is_press(body):
+        return _answer({}, event_id=external.press_id(body), body=kept)
     # The answer to a click would change the card; any 200 will do for an event.
     answer = {} if kind == translate.CARD_CLICK else {"msg": "success"}
     return _answer(answer, event_id=translate.event_id(body), body=kept)
@@ -76,7 +55,7 @@ def _window(connection: Connection) -> timedelta:
     return timedelta(seconds=int(connection.settings.get("callback_window_s", WINDOW_S)))
 
 
-def _verified(setup: Setup, raw: RawCallback, now: datetime, window: timedelta) -> dict[str, Any]:
+def _verified(setup: FeishuSetup, raw: RawCallback, now: datetime, window: timedelta) -> dict[str, Any]:
     """The event in the clear, proved to be Feishu's: by signature and token, or by the token alone."""
     sent = _json(raw.body) if raw.method == "POST" else None
     match sent:
@@ -91,12 +70,14 @@ def _verified(setup: Setup, raw: RawCallback, now: datetime, window: timedelta) 
     shown = translate.event_token(body)
     if not hmac.compare_digest(shown.encode(), setup.need("verification_token").encode()):
         raise ForgedCallback()
-    if not translate.event_type(body):
+    if not translate.event_type(body) and not external.is_press(body):
         raise BadCallback(example='{"event": {"type": "…"}}')
     return body
 
 
-def _opened(setup: Setup, raw: RawCallback, encrypt: str, now: datetime, window: timedelta) -> dict[str, Any]:
+def _opened(
+    setup: FeishuSetup, raw: RawCallback, encrypt: str, now: datetime, window: timedelta
+) -> dict[str, Any]:
     cipher = EventCipher(setup.encrypt_key)
     timestamp = raw.headers.get("x-lark-request-timestamp", "")
     is_signed = cipher.is_signed(
@@ -112,11 +93,16 @@ def _opened(setup: Setup, raw: RawCallback, encrypt: str, now: datetime, window:
         raise UnreadableCallback() if is_signed else ForgedCallback() from None
     if is_signed:
         _refuse_old(timestamp, now, window)
-    elif not isinstance(body, dict) or translate.event_type(body) != translate.CHECK:
+    elif not (isinstance(body, dict) and _comes_unsigned(body)):
         raise ForgedCallback()
     if not isinstance(body, dict):
         raise UnreadableCallback()
     return body
+
+
+def _comes_unsigned(body: Mapping[str, Any]) -> bool:
+    """The check of the URL and quick decisions: sealed with our key and showing our token, and harmless when repeated."""
+    return translate.event_type(body) == translate.CHECK or external.is_press(body)
 
 
 def _json(text: str | bytes) -> Any:

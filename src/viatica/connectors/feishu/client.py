@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from viatica.connectors.errors import NoSuchInstance, ScopeMissing, sorted_error
 from viatica.connectors.feishu import errors
 from viatica.connectors.feishu.errors import SYSTEM
 from viatica.connectors.http import Answer, Client, Part, Values
 from viatica.connectors.redaction import redact
-from viatica.connectors.tokens import Token, TokenCache, TokenRejected
-from viatica.kernel.errors import BadInput, OutsideRefused, OutsideUnavailable, OutsideUnknown
-from viatica.kernel.words import N_
+from viatica.connectors.setup import Setup
+from viatica.connectors.tokens import Token, TokenCache
+from viatica.kernel.errors import OutsideRefused, OutsideUnavailable, OutsideUnknown
 from viatica.spine.models import Connection
 
 Json = dict[str, Any]
@@ -30,17 +31,15 @@ USER_IDS: Mapping[str, str] = {"user_id_type": "user_id"}
 _tokens = TokenCache()
 
 
-class ConnectionIncomplete(BadInput):
-    code = "feishu.connection_incomplete"
-    message = N_("The connection “{name}” lacks {missing}.")
-    hint = N_("Enter it on the connection's page; it stands in the Feishu developer console.")
-
-
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """One self-built app of one company, from `Connection.settings` and its sealed credentials."""
+class FeishuSetup(Setup):
+    needed = ("app_id", "app_secret")
+    usual = {
+        "base_url": "https://open.feishu.cn",
+        "login_url": "https://accounts.feishu.cn",
+        "upload_url": "https://www.feishu.cn",
+    }
 
-    name: str
     base_url: str
     login_url: str
     upload_url: str
@@ -50,45 +49,18 @@ class Setup:
     encrypt_key: str = field(default="", repr=False)
     tenant_key: str = ""
 
-    @classmethod
-    def of(cls, connection: Connection) -> Setup:
-        """Raises ConnectionIncomplete without app_id or app_secret."""
-        settings, secrets = connection.settings, connection.secrets()
-        known = {name: str(secrets.get(name) or settings.get(name) or "") for name in _CREDENTIALS}
-        for needed in ("app_id", "app_secret"):
-            if not known[needed]:
-                raise ConnectionIncomplete(name=connection.name, missing=needed)
-        return cls(
-            name=connection.name,
-            base_url=settings.get("base_url") or "https://open.feishu.cn",
-            login_url=settings.get("login_url") or "https://accounts.feishu.cn",
-            upload_url=settings.get("upload_url") or "https://www.feishu.cn",
-            **known,
-        )
-
-    def need(self, name: str) -> str:
-        """A credential that only some uses ask for. Raises ConnectionIncomplete."""
-        value = str(getattr(self, name))
-        if not value:
-            raise ConnectionIncomplete(name=self.name, missing=name)
-        return value
-
-
-_CREDENTIALS = ("app_id", "app_secret", "verification_token", "encrypt_key", "tenant_key")
-
 
 class FeishuClient:
     """Each method is one call (or one loop of pages) and gives the business part of the answer as JSON."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: FeishuSetup) -> None:
         self.setup = setup
-        secrets = tuple(filter(None, (setup.app_secret, setup.verification_token, setup.encrypt_key)))
-        self._api = Client(SYSTEM, setup.base_url, secrets=secrets)
-        self._files = Client(SYSTEM, setup.upload_url, secrets=secrets, read_s=UPLOAD_READ_S)
+        self._api = Client(SYSTEM, setup.base_url, secrets=setup.secrets)
+        self._files = Client(SYSTEM, setup.upload_url, secrets=setup.secrets, read_s=UPLOAD_READ_S)
 
     @classmethod
     def of(cls, connection: Connection) -> FeishuClient:
-        return cls(Setup.of(connection))
+        return cls(FeishuSetup.of(connection))
 
     # approvals
 
@@ -105,7 +77,7 @@ class FeishuClient:
         """None when Feishu knows no such instance, neither by its own code nor by ours."""
         try:
             return self._ask("GET", f"/open-apis/approval/v4/instances/{_part(code_or_uuid)}", query=USER_IDS)
-        except errors.NoSuchInstance:
+        except NoSuchInstance:
             return None
 
     def instance_codes(self, approval_code: str, *, start_ms: int, end_ms: int) -> Iterator[str]:
@@ -161,6 +133,28 @@ class FeishuClient:
 
         return str(self._with_token(ask)["code"])
 
+    # our own approvals, shown over there
+
+    def define_external(self, body: Json) -> str:
+        """Create or change a definition of ours; the code it is kept under."""
+        query = {"user_id_type": "user_id", "department_id_type": "department_id"}
+        data = self._ask(
+            "POST", "/open-apis/approval/v4/external_approvals", query=query, body=body, is_repeatable=True
+        )
+        return str(data["approval_code"])
+
+    def put_external(self, body: Json) -> None:
+        """All of one case. Raises PersonUnknown when anyone named in it is not there."""
+        self._ask("POST", "/open-apis/approval/v4/external_instances", body=body, is_repeatable=True)
+
+    def check_external(self, instances: list[Json]) -> list[Json]:
+        """Those that differ from what is believed of them."""
+        path = "/open-apis/approval/v4/external_instances/check"
+        return (
+            self._ask("POST", path, body={"instances": instances}, is_repeatable=True).get("diff_instances")
+            or []
+        )
+
     # messages
 
     def send_card(self, userid: str, card: str, *, uuid: str) -> str:
@@ -212,6 +206,27 @@ class FeishuClient:
         query: Values = {**IDS, "department_id": department_id, "page_size": PEOPLE_PER_PAGE}
         for page in self._pages("/open-apis/contact/v3/users/find_by_department", query):
             yield from page.get("items") or []
+
+    def person(self, userid: str) -> Json | None:
+        """None: nobody, nobody any more, or not to be seen by the app."""
+        try:
+            user = self._ask("GET", f"/open-apis/contact/v3/users/{_part(userid)}", query=IDS).get("user")
+        except OutsideRefused as refusal:
+            if refusal.params.get("outside_code") in errors.NO_PERSON:
+                return None
+            raise
+        return user if isinstance(user, dict) else None
+
+    def department(self, department_id: str) -> Json | None:
+        """None: there is no such department, or the app may not see it."""
+        path = f"/open-apis/contact/v3/departments/{_part(department_id)}"
+        try:
+            department = self._ask("GET", path, query=IDS).get("department")
+        except OutsideRefused as refusal:
+            if refusal.params.get("outside_code") in errors.NO_DEPARTMENT:
+                return None
+            raise
+        return department if isinstance(department, dict) else None
 
     def user_by_open_id(self, open_id: str) -> Json:
         query = {**IDS, "user_id_type": "open_id"}
@@ -292,26 +307,19 @@ def _envelope(answer: Answer) -> Json:
 def _refusal(answer: Answer, code: int, body: Json) -> Exception:
     words = body.get("msg") or body.get("error_description") or body.get("error") or ""
     said = redact(f"{code} {words}".strip(), answer.secrets)
-    if code in errors.TOKEN_BAD:
-        return TokenRejected(said)
-    if code == errors.QUOTA:
-        return errors.QuotaUsedUp(system=SYSTEM, said_by=said, retry_after=errors.QUOTA_PAUSE_S)
-    if code in errors.RATE or answer.status == 429:
-        usual = errors.TOO_OFTEN_PAUSE_S if code == errors.TOO_OFTEN else errors.BUSY_PAUSE_S
-        return OutsideUnavailable(system=SYSTEM, said_by=said, retry_after=_reset_in(answer) or usual)
-    if code in errors.SCOPES:
-        return errors.ScopeMissing(system=SYSTEM, said_by=said, scopes=_scopes(body) or said)
-    if code in errors.BUSY or answer.status >= 500:
-        if answer.is_repeatable:
-            return OutsideUnavailable(system=SYSTEM, said_by=said, retry_after=answer.retry_after)
-        return OutsideUnknown(system=SYSTEM, said_by=said)
-    return errors.REFUSALS.get(code, OutsideRefused)(system=SYSTEM, said_by=said, outside_code=code)
+    reading = errors.READINGS.get(code)
+    if reading is None and answer.status == 429:
+        reading = OutsideUnavailable
+    more = {"scopes": _scopes(body) or said} if reading is ScopeMissing else {}
+    return sorted_error(answer, said, reading, retry_after=_opens_in(answer, code), outside_code=code, **more)
 
 
-def _reset_in(answer: Answer) -> float | None:
+def _opens_in(answer: Answer, code: int) -> float | None:
     """Seconds until the rate window opens again; None when not told."""
-    said = next((text for key, text in answer.headers.items() if key.lower() == "x-ogw-ratelimit-reset"), "")
-    return float(said) if said.strip().isdecimal() else answer.retry_after
+    told = answer.header("x-ogw-ratelimit-reset")
+    if told.isdecimal():
+        return float(told)
+    return answer.retry_after or (errors.TOO_OFTEN_PAUSE_S if code == errors.TOO_OFTEN else None)
 
 
 def _scopes(body: Json) -> str:

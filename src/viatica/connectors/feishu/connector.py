@@ -2,80 +2,62 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
 
-from viatica.connectors.feishu import doctor, people, translate
+from viatica.connectors.feishu import directory, doctor, external, translate
 from viatica.connectors.feishu.approvals import FeishuApproval
-from viatica.connectors.feishu.callbacks import HEARD_AT, door
+from viatica.connectors.feishu.callbacks import door
+from viatica.connectors.feishu.client import FeishuSetup
+from viatica.connectors.feishu.desk import FeishuDesk
+from viatica.connectors.feishu.directory import FeishuDirectory
 from viatica.connectors.feishu.errors import SYSTEM
-from viatica.connectors.feishu.looks import Looks
+from viatica.connectors.feishu.forms import FeishuForms
+from viatica.connectors.feishu.guide import GUIDE
 from viatica.connectors.feishu.messages import FeishuMessages
 from viatica.connectors.feishu.people import FeishuSignIn
+from viatica.connectors.feishu.stream import stream
 from viatica.connectors.registry import Connector
-from viatica.kernel import clock
+from viatica.connectors.settling import Settling, Sight
 from viatica.kernel.errors import OutsideError
 from viatica.kernel.words import N_
 from viatica.offices.approval import reconciling
-from viatica.offices.approval.news import find, settle
-from viatica.offices.approval.ports import ApprovalNews, CaseState, CaseStatus, InstanceId, What
+from viatica.offices.approval.desk import decide_from_desk
+from viatica.offices.approval.news import find
+from viatica.offices.approval.ports import CaseStatus
+from viatica.offices.company.directory.running import changed
 from viatica.spine import issues
 from viatica.spine.models import Connection
-from viatica.spine.outcomes import Done, Later, Outcome
+from viatica.spine.outcomes import Done, Outcome
 from viatica.spine.reconcile import ReconcileReport
 
 log = structlog.get_logger(__name__)
 
 KIND = "feishu"
-ENDS = frozenset({What.APPROVED, What.REJECTED, What.WITHDRAWN, What.DELETED})
-TRUTH_MAY_LAG = timedelta(minutes=2)
-LOOK_AGAIN_S = 3.0
-
-_looks = Looks()
 
 
 def translate_event(connection: Connection, body: dict[str, Any], at: datetime) -> Outcome:
-    """An event says *look*; what the instance says is settled. Unknown kinds of event stay stored, and that is all.
-
-    One look serves every event that had come in before it began.
-    """
-    instance_id = translate.event_instance(body)
-    if not instance_id:
-        return Done({"ignored": translate.event_type(body)})
-    heard_at = datetime.fromisoformat(body[HEARD_AT]) if HEARD_AT in body else at
-    with _looks.turn(connection.pk, instance_id):
-        if _looks.covers(connection.pk, instance_id, heard_at) and not translate.is_reversal(body):
-            return Done({"covered": instance_id})
-        return _look_and_settle(connection, instance_id, body, heard_at, at)
+    """Approvals are looked at, presses are decisions, changes of the contacts are read again; the rest stays stored."""
+    if decisions := external.decisions(body):
+        return Done({"desk": [str(one) for one in decide_from_desk(connection, decisions, at)]})
+    if (change := directory.change(body)) and "directory" in connection.uses:
+        return changed(connection, change, at=at)
+    return SETTLING.settle(connection, body, at) or Done({"ignored": translate.event_type(body)})
 
 
-def _look_and_settle(
-    connection: Connection, instance_id: str, body: dict[str, Any], heard_at: datetime, at: datetime
-) -> Outcome:
-    began_at = clock.now()
+def _look(connection: Connection, instance_id: str) -> Sight | None:
     found = FeishuApproval(connection).instance(instance_id)
-    state = found.state if found else CaseState(InstanceId(instance_id), None, CaseStatus.GONE)
-    if _lags(translate.news(body, connection.pk), state) and began_at - heard_at < TRUTH_MAY_LAG:
-        return Later(LOOK_AGAIN_S, f"{instance_id} has ended, but still reads {state.status}")
-    if translate.is_reversal(body) or (found and found.is_reverted):
-        _tell_reversal(connection, state, at)
-    heard = settle(connection_id=connection.pk, state=state, at=at)
-    _looks.note(connection.pk, instance_id, began_at)
-    return Done({"settled": str(heard), "status": str(state.status)})
+    return Sight(found.state, undone=instance_id if found.is_reverted else "") if found else None
 
 
-def _lags(news: list[ApprovalNews], state: CaseState) -> bool:
-    """Whether the event tells of an end that the instance does not show yet."""
-    return state.status is CaseStatus.RUNNING and any(one.what in ENDS for one in news)
-
-
-def _tell_reversal(connection: Connection, state: CaseState, at: datetime) -> None:
+def _tell_reversal(connection: Connection, sight: Sight, at: datetime) -> None:
     """In Feishu an approval that was given can be undone; money may have moved: a person decides.
 
     Approved once more, there is nothing left to decide.
     """
+    state = sight.state
     case = find(connection.pk, state)
     if case is None or case.is_active:
         return
@@ -108,6 +90,13 @@ def reconcile(connection: Connection, at: datetime) -> ReconcileReport:
     return reconciling.reconcile(connection, at)
 
 
+SETTLING = Settling(
+    instance_of=translate.event_instance,
+    news=translate.news,
+    look=_look,
+    told_undone=_tell_reversal,
+    is_reversal=translate.is_reversal,
+)
 CONNECTOR = Connector(
     kind=KIND,
     name=SYSTEM,
@@ -118,7 +107,12 @@ CONNECTOR = Connector(
     sign_in=FeishuSignIn,
     reconcile=reconcile,
     check=doctor.check,
-    link_people=people.link_people,
+    desk=FeishuDesk,
+    directory=FeishuDirectory,
+    defaults=FeishuSetup.usual,
+    forms=FeishuForms,
+    guide=GUIDE,
+    stream=stream,
 )
 
-__all__ = ["CONNECTOR", "FeishuApproval", "FeishuMessages", "FeishuSignIn"]
+__all__ = ["CONNECTOR", "FeishuApproval", "FeishuDesk", "FeishuDirectory", "FeishuMessages", "FeishuSignIn"]

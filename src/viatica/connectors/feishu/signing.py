@@ -13,16 +13,9 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from viatica.kernel.errors import BadInput
-from viatica.kernel.words import N_
+from viatica.connectors.errors import UnreadableCallback
 
 _BLOCK = 16
-
-
-class UnreadableCallback(BadInput):
-    code = "feishu.callback_unreadable"
-    message = N_("This callback cannot be decrypted.")
-    hint = N_("Check the Encrypt Key in the Feishu developer console against the connection.")
 
 
 def event_signature(encrypt_key: str, *, timestamp: str, nonce: str, body: bytes) -> str:

@@ -14,7 +14,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from viatica.connectors.feishu.errors import SYSTEM, FormDoesNotFit, FormNotMapped
+from viatica.connectors.errors import FormDoesNotFit, FormNotMapped
+from viatica.connectors.feishu.errors import SYSTEM
 from viatica.offices.approval.ports import (
     ApprovalNews,
     ApproverGroup,
@@ -40,7 +41,6 @@ ATTACHMENTS, ATTACHMENT_LINKS = "attachments", "attachment_links"
 TEXTS = frozenset({"input", "textarea"})
 NUMBERS = frozenset({"number", "amount"})
 CHOICES = frozenset({"radioV2", "checkboxV2"})
-DATES = frozenset({"date", "dateInterval"})
 PICTURES = frozenset({"image", "imageV2"})
 FILES = frozenset({"attachmentV2"}) | PICTURES
 TABLE = "fieldList"
@@ -614,13 +614,6 @@ def _spec(item: Json) -> WidgetSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class OutsideDepartment:
-    dept_id: str
-    name: str
-    parent_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class OutsideUser:
     """`userid`, `job_number`, `mobile` and `email` are empty where the app may not read them."""
 
@@ -632,12 +625,6 @@ class OutsideUser:
     mobile: str = ""
     is_active: bool = True
     email: str = field(default="", repr=False)
-
-
-def department(row: Json) -> OutsideDepartment:
-    return OutsideDepartment(
-        str(row["department_id"]), str(row.get("name") or ""), str(row.get("parent_department_id") or "")
-    )
 
 
 def user(row: Json) -> OutsideUser:

@@ -6,6 +6,7 @@ import gzip
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from werkzeug import Request, Response
 from viatica.connectors.http import AddressForbidden, Answer, AnswerTooBig, Client, Part
 from viatica.kernel import clock
 from viatica.kernel.errors import OutsideError, OutsideRefused, OutsideUnavailable, OutsideUnknown
+from viatica.spine import exchanges
 
 
 def client(server: HTTPServer, **more: object) -> Client:
@@ -106,6 +108,11 @@ def test_what_a_status_means(
     assert len(httpserver.log) - before == 3  # nothing was followed or retried
 
 
+def test_a_header_is_found_in_any_spelling() -> None:
+    answer = Answer("OA", 200, {"X-OGW-RateLimit-Reset": " 17 "}, b"", True)
+    assert (answer.header("x-ogw-ratelimit-reset"), answer.header("retry-after")) == ("17", "")
+
+
 def test_retry_after_in_both_forms() -> None:
     def after(said: str) -> float | None:
         return Answer("OA", 429, {"Retry-After": said}, b"", True).retry_after
@@ -149,6 +156,8 @@ def test_a_slow_answer_may_have_done_it(httpserver: HTTPServer) -> None:
     with pytest.raises(OutsideUnknown, match="no answer in time"):
         client(httpserver, read_s=0.1).call("POST", "/x", json={})
     done.set()
+    while not httpserver.log:  # or its line would stand in the next test's log
+        time.sleep(0.01)
 
 
 def test_plain_http_on_a_tls_port_did_nothing_worth_keeping(httpserver: HTTPServer) -> None:
@@ -190,3 +199,89 @@ def test_no_secret_reaches_logs_or_errors(httpserver: HTTPServer, caplog: pytest
     assert "bad key …" in shown
     for secret in ("s3cret-value", "abc123", "hunter22"):
         assert secret not in shown
+
+
+# What is kept of it
+
+
+@pytest.fixture
+def kept() -> Iterator[exchanges.Gathering]:
+    with exchanges.Gathering(7, "approval") as gathering:
+        yield gathering
+
+
+def test_an_exchange_is_kept_as_people_read_it(httpserver: HTTPServer, kept: exchanges.Gathering) -> None:
+    httpserver.expect_request("/v1/x").respond_with_json(
+        {"accessToken": "t-very-secret", "ok": True}, headers={"X-Tt-Logid": "L-1", "X-Other": "x"}
+    )
+    host = httpserver.url_for("").removeprefix("http://").rstrip("/")
+    client(httpserver, secrets=("s3cret-value",)).call(
+        "POST", "/v1/x", query={"access_token": "abc123", "id": 7},
+        json={"app_secret": "s3cret-value", "mobile": "13812345678", "why": "出差 s3cret-value"},
+        headers={"x-acs-dingtalk-access-token": "abc123"}, counts={"calls_a_month": 1},
+    )  # fmt: skip
+    (row,) = kept.rows
+    assert (row.method, row.path, row.status, row.error) == ("POST", "/v1/x", 200, "")
+    assert row.request == (
+        f"?access_token=…&id=7\nhost: {host}\nx-acs-dingtalk-access-token: …\n\n"
+        '{"app_secret": "…", "mobile": "…", "why": "出差 …"}'
+    )
+    assert row.answer == (
+        'content-type: application/json\nx-tt-logid: L-1\n\n{"accessToken": "…", "ok": true}'
+    )
+    assert kept.counts == {(7, "calls_a_month"): 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (200, '{"errcode": 0, "errmsg": "ok"}', ""),
+        (200, '{"code": 0, "data": {}}', ""),
+        (200, '{"success": true, "result": []}', ""),
+        (200, "[1, 2]", ""),
+        (200, '{"errcode": 40014, "errmsg": "invalid"}', "40014"),
+        (400, '{"code": "InvalidAuthentication", "message": "no"}', "InvalidAuthentication"),
+        (400, '{"code": 1390001, "msg": "param invalid"}', "1390001"),
+        (200, '{"success": false}', "success: false"),
+        (200, "<html>请登录</html>", "HTTP 200 HTML"),
+        (502, "<HTML>Bad Gateway</HTML>", "HTTP 502 HTML"),
+        (429, "{}", "HTTP 429"),
+        (302, "", "HTTP 302"),
+    ],
+)
+def test_a_failure_is_named_by_the_products_own_code(
+    httpserver: HTTPServer, kept: exchanges.Gathering, status: int, body: str, error: str
+) -> None:
+    httpserver.expect_request("/x").respond_with_data(body, status=status)
+    client(httpserver).call("GET", "/x")
+    assert [(row.status, row.error) for row in kept.rows] == [(status, error)]
+
+
+def test_what_got_no_answer_says_why_and_counts_only_when_it_may_have_been_done(
+    kept: exchanges.Gathering,
+) -> None:
+    counts = {"calls_a_month": 1}
+    with listening(None) as url, pytest.raises(OutsideUnknown):
+        Client("OA", url).call("POST", "/lost", json={}, counts=counts)
+    with pytest.raises(OutsideUnavailable):
+        Client("OA", "http://no-such-host.invalid").call("POST", "/never-sent", json={}, counts=counts)
+    with pytest.raises(AddressForbidden):
+        Client("OA", "ftp://x").call("POST", "/forbidden", counts=counts)
+    assert [(row.path, row.status, row.error) for row in kept.rows] == [
+        ("/lost", None, "outside.unknown"), ("/never-sent", None, "outside.unavailable"),
+        ("/forbidden", None, "outside.address_forbidden"),
+    ]  # fmt: skip
+    assert kept.rows[0].answer.startswith("connection lost")
+    assert kept.counts == {(7, "calls_a_month"): 1}
+
+
+def test_forms_and_files_are_kept_in_words(httpserver: HTTPServer, kept: exchanges.Gathering) -> None:
+    httpserver.expect_request("/x").respond_with_data(b"%PDF-1.7\n\x00", content_type="application/pdf")
+    client(httpserver).call("POST", "/x", form={"msg": '{"access_token": "abc"}', "to": "张三"})
+    client(httpserver).call(
+        "POST", "/x", form={"type": "file", "token": "abc"}, multipart=[Part("media", "发票.pdf", b"%PDF")]
+    )
+    form, files = (row.request.partition("\n\n")[2] for row in kept.rows)
+    assert form == 'msg={"access_token": "…"}\nto=张三'
+    assert files == "type=file\ntoken=…\nmedia: 发票.pdf [4 bytes, application/octet-stream]"
+    assert kept.rows[0].answer == "content-type: application/pdf\n\n[10 bytes, application/pdf]"

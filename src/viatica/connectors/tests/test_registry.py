@@ -44,6 +44,12 @@ def test_an_unknown_kind_is_refused_everywhere() -> None:
         registry.of("fax")
 
 
+def test_without_forms_nothing_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._connectors, "fax", registry.Connector(kind="fax", name="传真"))
+    with pytest.raises(registry.NoForms, match="fax"):
+        registry.suggest(Connection(slug="x", kind="fax", name="传真"), {"expense_report": "1"})
+
+
 def test_every_connector_says_what_it_can_and_by_what_that_is_proved() -> None:
     folder = Path(registry.__file__).parent
     for connector in registry.kinds():

@@ -10,24 +10,25 @@ import pytest
 from django.utils import translation
 
 from simulators.feishu.testing import Running
-from viatica.connectors.feishu import standard, translate
-from viatica.connectors.feishu.approvals import FeishuApproval
-from viatica.connectors.feishu.doctor import check
-from viatica.connectors.feishu.errors import (
+from viatica.connectors import registry
+from viatica.connectors.errors import (
     AlreadyEnded,
     FormClosed,
     FormDoesNotFit,
     FormNotMapped,
     FormRefused,
     NoSuchInstance,
-    NotWithdrawnYet,
-    NumberTaken,
     PersonUnknown,
     QuotaUsedUp,
     ScopeMissing,
 )
-from viatica.connectors.feishu.tests.conftest import connection_to, form, order, ref
+from viatica.connectors.feishu.approvals import FeishuApproval
+from viatica.connectors.feishu.doctor import check
+from viatica.connectors.feishu.errors import NotWithdrawnYet, NumberTaken
+from viatica.connectors.feishu.forms import FeishuForms
+from viatica.connectors.feishu.tests.conftest import connection_to, order
 from viatica.connectors.feishu.translate import table_rows
+from viatica.connectors.testing import form, ref
 from viatica.kernel import clock
 from viatica.kernel.errors import OutsideRefused, OutsideUnavailable, OutsideUnknown
 from viatica.offices.approval.ports import (
@@ -411,9 +412,8 @@ def test_steps_at_which_the_applicant_chooses_are_filled_by_our_groups(
 ) -> None:
     connection = connection_to(feishu, forms)
     code = feishu.approval_codes["travel"]
-    defined = translate.definition(FeishuApproval(connection).client.definition(code))
-    mapping = standard.form("travel_request", code, defined) | {"cc_node": "START"}
-    connection.settings["forms"]["travel_request"] = mapping
+    suggested = registry.suggest(connection, {"travel_request": code})["travel_request"]
+    connection.settings["forms"]["travel_request"] = suggested | {"cc_node": "START"}
     port = FeishuApproval(connection)
     assert (port.can.given_approvers, port.can.cc) == (True, True)
     groups = (
@@ -438,6 +438,15 @@ def test_steps_at_which_the_applicant_chooses_are_filled_by_our_groups(
 def test_doctor_names_the_steps_nothing_of_ours_fills(connection: Connection) -> None:
     found = [dict(one.params) for one in check(connection) if not one.ok]
     assert found == [{"node": "主管"}, {"node": "财务"}]
+
+
+@pytest.mark.usefixtures("chosen_steps")
+def test_a_step_may_be_mapped_by_either_of_its_keys(connection: Connection, feishu: Running) -> None:
+    steps = FeishuForms(connection).template(feishu.approval_codes["travel"]).chosen
+    assert [step.key for step in steps] == ["first", "second"]
+    nodes = [steps[0].key, steps[1].other_key]
+    connection.settings["forms"]["travel_request"]["approver_nodes"] = nodes
+    assert [one for one in check(connection) if not one.ok] == []
 
 
 def test_without_such_steps_the_flow_is_theirs(port: FeishuApproval) -> None:

@@ -9,18 +9,19 @@ from typing import Any
 
 import pytest
 
-from viatica.connectors.feishu.callbacks import (
-    HEARD_AT,
+from viatica.connectors.errors import (
     BadCallback,
     ForeignCallback,
     ForgedCallback,
     OldCallback,
-    door,
+    UnreadableCallback,
 )
-from viatica.connectors.feishu.client import ConnectionIncomplete
-from viatica.connectors.feishu.signing import UnreadableCallback, event_signature
+from viatica.connectors.feishu.callbacks import door
+from viatica.connectors.feishu.signing import event_signature
 from viatica.connectors.feishu.tests.sealing import callback, sealed_body
 from viatica.connectors.feishu.tests.test_signing import INPUTS, VECTORS
+from viatica.connectors.settling import HEARD_AT
+from viatica.connectors.setup import ConnectionIncomplete
 from viatica.kernel import clock
 from viatica.spine.hooks import RawCallback
 from viatica.spine.models import Connection

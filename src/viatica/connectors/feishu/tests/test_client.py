@@ -9,9 +9,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from viatica.connectors import errors
 from viatica.connectors.feishu import client as module
-from viatica.connectors.feishu import errors
-from viatica.connectors.feishu.client import ConnectionIncomplete, FeishuClient, Setup
+from viatica.connectors.feishu.client import FeishuClient, FeishuSetup
+from viatica.connectors.setup import ConnectionIncomplete
 from viatica.connectors.tokens import TokenCache
 from viatica.kernel.errors import OutsideError, OutsideRefused, OutsideUnavailable, OutsideUnknown
 from viatica.spine.models import Connection
@@ -26,7 +27,7 @@ def client(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> FeishuCli
     issued = {"code": 0, "msg": "ok", "tenant_access_token": "t-1", "expire": 7200}
     httpserver.expect_request(TOKEN).respond_with_json(issued)
     url = httpserver.url_for("")
-    return FeishuClient(Setup("飞书", url, url, url, app_id="cli_1", app_secret="secret-of-app"))
+    return FeishuClient(FeishuSetup("飞书", url, url, url, app_id="cli_1", app_secret="secret-of-app"))
 
 
 def error_of(client: FeishuClient, *, creating: bool) -> OutsideError:
@@ -213,9 +214,9 @@ def test_a_connection_says_what_it_lacks() -> None:
     connection = Connection(slug="f", kind="feishu", name="飞书", settings={})
     connection.seal({"app_id": "a"})
     with pytest.raises(ConnectionIncomplete, match="app_secret"):
-        Setup.of(connection)
+        FeishuSetup.of(connection)
     connection.seal({"app_id": "a", "app_secret": "hush-hush"})
-    setup = Setup.of(connection)
+    setup = FeishuSetup.of(connection)
     assert (setup.base_url, setup.login_url, setup.upload_url) == (
         "https://open.feishu.cn",
         "https://accounts.feishu.cn",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from simulators.feishu.testing import Running
-from viatica.connectors.feishu.errors import CannotBeReached
+from viatica.connectors.errors import CannotBeReached
 from viatica.connectors.feishu.messages import FeishuMessages, card_content
 from viatica.kernel.errors import OutsideRefused, OutsideUnavailable
 from viatica.offices.notices.ports import Card, Recipient, Status, Tone

@@ -9,13 +9,8 @@ from typing import Any
 
 import pytest
 
-from viatica.connectors.feishu.signing import (
-    EventCipher,
-    UnreadableCallback,
-    event_signature,
-    jsapi_plain,
-    jsapi_signature,
-)
+from viatica.connectors.errors import UnreadableCallback
+from viatica.connectors.feishu.signing import EventCipher, event_signature, jsapi_plain, jsapi_signature
 from viatica.connectors.feishu.tests.sealing import seal
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent.parent / "payloads" / "vectors.json").read_text())

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from viatica.connectors.errors import FormDoesNotFit, FormNotMapped
 from viatica.connectors.feishu import translate
-from viatica.connectors.feishu.errors import FormDoesNotFit, FormNotMapped
+from viatica.connectors.testing import Golden, order_of, plain
 from viatica.kernel.money import Money
 from viatica.offices.approval.ports import (
     ApproverGroup,
@@ -25,7 +26,7 @@ from viatica.offices.approval.ports import (
     OutsidePerson,
 )
 
-PAYLOADS = Path(__file__).parent.parent / "payloads"
+GOLDEN = Golden(Path(__file__).parent.parent / "payloads")
 
 
 def widget(name: str, kind: str, **more: Any) -> dict[str, Any]:
@@ -74,45 +75,18 @@ FORMS: dict[str, Any] = {
 }
 
 
-def pairs(ending: str) -> list[str]:
-    return sorted(path.name.removesuffix(f".{ending}.json") for path in PAYLOADS.glob(f"*.{ending}.json"))
-
-
-def read(name: str) -> Any:
-    return json.loads((PAYLOADS / f"{name}.json").read_text())
-
-
-def plain(data: Any) -> Any:
-    return json.loads(json.dumps(data, default=lambda at: at.isoformat()))
-
-
 def test_every_payload_has_its_pair() -> None:
-    endings = (".news.json", ".state.json", ".body.json", "vectors.json")
-    alone = {path.stem for path in PAYLOADS.glob("*.json") if not path.name.endswith(endings)}
-    assert alone == {*pairs("news"), *pairs("state"), *pairs("body")}
+    assert GOLDEN.alone() == set()
 
 
-@pytest.mark.parametrize("name", pairs("news"))
+@pytest.mark.parametrize("name", GOLDEN.names("news"))
 def test_events(name: str) -> None:
-    assert plain([asdict(one) for one in translate.news(read(name), 7)]) == read(f"{name}.news")
+    assert plain([asdict(one) for one in translate.news(GOLDEN.read(name), 7)]) == GOLDEN.read(f"{name}.news")
 
 
-@pytest.mark.parametrize("name", pairs("state"))
+@pytest.mark.parametrize("name", GOLDEN.names("state"))
 def test_instances(name: str) -> None:
-    assert plain(asdict(translate.instance(read(name)))) == read(f"{name}.state")
-
-
-def order_of(data: dict[str, Any]) -> CaseOrder:
-    return CaseOrder(
-        number=data["number"],
-        kind=data["kind"],
-        title=data["form"]["title"],
-        applicant=OutsidePerson(**data["applicant"]),
-        form=CaseForm.parse(data["form"]),
-        opened_at=datetime(2026, 11, 24, tzinfo=UTC),
-        approvers=tuple(ApproverGroup(GroupMode(mode), tuple(people)) for mode, people in data["approvers"]),
-        cc=tuple(data["cc"]),
-    )
+    assert plain(asdict(translate.instance(GOLDEN.read(name)))) == GOLDEN.read(f"{name}.state")
 
 
 def body_of(one: CaseOrder) -> dict[str, Any]:
@@ -121,9 +95,9 @@ def body_of(one: CaseOrder) -> dict[str, Any]:
     return body | {"form": json.loads(body["form"])}
 
 
-@pytest.mark.parametrize("name", pairs("body"))
+@pytest.mark.parametrize("name", GOLDEN.names("body"))
 def test_orders(name: str) -> None:
-    assert body_of(order_of(read(name))) == read(f"{name}.body")
+    assert body_of(order_of(GOLDEN.read(name))) == GOLDEN.read(f"{name}.body")
 
 
 # What a form does not take
@@ -198,7 +172,7 @@ def test_nothing_to_say_is_left_out(kind: str) -> None:
 def test_another_zone_can_be_set() -> None:
     forms = {"forms": FORMS, "time_zone": "Europe/Berlin"}
     mapping = translate.form_map(forms, "expense_report")
-    order = order_of(read("order_report__their_flow"))
+    order = order_of(GOLDEN.read("order_report__their_flow"))
     (interval,) = (
         one["value"] for one in translate.form_values(order, mapping) if one["type"] == "dateInterval"
     )
@@ -207,7 +181,7 @@ def test_another_zone_can_be_set() -> None:
 
 def test_a_day_of_the_clocks_change_is_still_a_day() -> None:
     forms = {"forms": FORMS, "time_zone": "Europe/Berlin"}
-    order = order_of(read("order_report__their_flow"))
+    order = order_of(GOLDEN.read("order_report__their_flow"))
     field = Field("period", "", FieldKind.DATE_RANGE, ("2026-10-24", "2026-10-26"))
     changed = replace(order, form=replace(order.form, fields=(field,)))
     values = translate.form_values(changed, translate.form_map(forms, "expense_report"))
@@ -233,7 +207,7 @@ def test_attachments_in_a_text_are_links() -> None:
 
 
 def test_a_line_without_a_value_leaves_the_cell_out() -> None:
-    order = order_of(read("order_report__their_flow"))
+    order = order_of(GOLDEN.read("order_report__their_flow"))
     lines = (Line({"category": "机票", "day": "2026-11-02", "amount": "1.00", "note": ""}),)
     values = translate.form_values(
         replace(order, form=replace(order.form, lines=lines)),
@@ -244,7 +218,7 @@ def test_a_line_without_a_value_leaves_the_cell_out() -> None:
 
 
 def test_more_groups_than_steps_are_refused() -> None:
-    order = order_of(read("order_report__chosen_steps_and_copies"))
+    order = order_of(GOLDEN.read("order_report__chosen_steps_and_copies"))
     groups = (*order.approvers, ApproverGroup(GroupMode.NONE, ("x",)))
     with pytest.raises(FormDoesNotFit, match="3 > 2"):
         body_of(replace(order, approvers=groups))
@@ -273,7 +247,7 @@ def test_a_mapping_that_cannot_work_is_refused(forms: Any) -> None:
 
 
 def test_a_table_reads_back() -> None:
-    state = translate.instance(read("instance_detail_rejected")).state
+    state = translate.instance(GOLDEN.read("instance_detail_rejected")).state
     assert translate.table_rows(state.fields["费用明细"]) == [{"费用类型": "机票", "金额": "1180.5"}]
     assert translate.table_rows("") == translate.table_rows('{"a":1}') == []
 
@@ -301,7 +275,7 @@ def test_what_is_no_moment(said: Any) -> None:
 
 
 def test_an_unknown_status_never_ends_a_case() -> None:
-    data = read("instance_detail_rejected") | {"status": "SOMETHING_NEW"}
+    data = GOLDEN.read("instance_detail_rejected") | {"status": "SOMETHING_NEW"}
     assert translate.instance(data).state.status == "running"
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from viatica.connectors.feishu.looks import Looks
-from viatica.connectors.feishu.tests.conftest import AT as NOW
+from viatica.connectors.looks import Looks
+from viatica.connectors.testing import AT as NOW
 
 
 def test_one_look_covers_what_was_heard_before_it_began() -> None:
