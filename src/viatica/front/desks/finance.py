@@ -25,6 +25,7 @@ from viatica.front.context import WATCHES_MONEY
 from viatica.front.forms import version_of, write_once
 from viatica.front.papers.reports import ShownLine, findings_of, shown_lines
 from viatica.front.viewer import SignedIn, signed_in
+from viatica.kernel import clock
 from viatica.kernel.errors import NotFound, ViaticaError
 from viatica.kernel.money import Money
 from viatica.offices.access.models import Role
@@ -261,6 +262,7 @@ def make_batch(request: SignedIn) -> HttpResponse:
         return reverse("front:batch", args=[batch.number])
 
     try:
+        payment.clear(payments.waiting(request.viewer).filter(pk__in=chosen), clock.now())
         return write_once(request, run)
     except ViaticaError as error:
         if error.status in (403, 404):
@@ -330,6 +332,7 @@ def batch_file(request: SignedIn, number: str) -> HttpResponse:
             return ""
 
         try:
+            payment.clear(found.orders.all(), clock.now())
             write_once(request, run)
         except ViaticaError as error:
             if error.status in (403, 404):
@@ -353,6 +356,8 @@ def batch_paid(request: SignedIn, number: str) -> HttpResponse:
         return reverse("front:batch", args=[found.number])
 
     try:
+        if found.state == BatchState.OPEN:
+            payment.clear(found.orders.all(), clock.now())
         answer = write_once(request, run)
     except ViaticaError as error:
         if error.status == 404:

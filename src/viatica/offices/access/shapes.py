@@ -14,7 +14,7 @@ Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Version = Annotated[int, Field(ge=1, le=LARGEST_VERSION)]
 Number = Annotated[str, StringConstraints(max_length=24, pattern=r"^[0-9A-Za-z-]+$")]
 Slug = Annotated[str, StringConstraints(max_length=40, pattern=r"^[0-9A-Za-z_-]+$")]
-EmployeeNumber = Annotated[str, StringConstraints(min_length=1, max_length=32)]
+EmployeeNumber = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Text = Annotated[str, StringConstraints(max_length=2000)]
 
 

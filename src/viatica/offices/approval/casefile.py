@@ -17,7 +17,7 @@ from django.db import models
 
 from viatica.kernel.errors import Conflict
 from viatica.kernel.words import N_
-from viatica.offices.approval import conditions, flows, hearing, modes, writing
+from viatica.offices.approval import conditions, flows, hearing, modes, telling, writing
 from viatica.offices.approval.flows import Refusal, Route, StepPlan
 from viatica.offices.approval.models import (
     Case,
@@ -32,10 +32,11 @@ from viatica.offices.approval.models import (
     StepState,
 )
 from viatica.offices.approval.people import Approval, Directory, Seat, Seating, Subject
-from viatica.offices.approval.ports import Asked, Conclusion, Outcome, Why
+from viatica.offices.approval.ports import Conclusion, Outcome, Why
 from viatica.spine import facts
 
 TRIES = 50
+MOST_IGNORED = 50
 LAST_RESORT = N_("Review by an administrator")
 
 
@@ -68,6 +69,7 @@ class CaseFile:
     _new_items: list[Item] = field(default_factory=list)
     _facts: list[facts.NewFact] = field(default_factory=list)
     _opened: list[Item] = field(default_factory=list)
+    _closed: list[Item] = field(default_factory=list)
     _conclusion: Conclusion | None = None
 
     # What is there
@@ -101,6 +103,8 @@ class CaseFile:
         self._case.update(values)
 
     def change(self, row: Step | Item, **values: Any) -> None:
+        if isinstance(row, Item) and row.state == ItemState.OPEN and "state" in values:
+            self._closed.append(row)
         for name, value in values.items():
             setattr(row, name, value)
         if row.pk is not None:
@@ -111,6 +115,19 @@ class CaseFile:
         filled = {name: value for name, value in data.items() if value not in (None, "", [])}
         told = {"case": self.case.pk, **filled}
         self._facts.append(facts.NewFact(self.case.ref, fact, by or self.actor, self.via, self.at, told))
+
+    def ignore(self, told: Iterable[tuple[str, str]], *, by: str = "", **data: Any) -> None:
+        """What was said from outside and changes nothing, as (reason, what) pairs.
+
+        Each pair is recorded once, and only so many, lest repeats flood the timeline.
+        """
+        known = self.case.ignored
+        fresh = [one for one in dict.fromkeys(told) if ":".join(one)[:200] not in known]
+        fresh = fresh[: max(0, MOST_IGNORED - len(known))]
+        if fresh:
+            self.set_case(ignored=[*known, *(":".join(one)[:200] for one in fresh)])
+        for reason, what in fresh:
+            self.note("news.ignored", by=by, reason=reason, what=what, **data)
 
     def close(self, item: Item, state: ItemState, comment: str = "", **more: Any) -> None:
         """The item is decided, by whoever acts."""
@@ -300,9 +317,15 @@ class CaseFile:
         facts.record_many(self._facts)
         if self._conclusion is not None:
             hearing.conclude(self._conclusion)
-        asked = [item for item in self._opened if item.state == ItemState.OPEN and item.approver_id]
-        hearing.ask([ask(self.case, item, Why.OPENED, self.at) for item in asked])
+        self._tell()
         return True
+
+    def _tell(self) -> None:
+        left = [item for item in self._closed if item.state != ItemState.OPEN and item.is_told]
+        telling.unask(self.case, left, self.at)
+        asked = [item for item in self._opened if item.state == ItemState.OPEN and item.approver_id]
+        telling.ask(self.case, asked, Why.OPENED, self.at)
+        telling.let_show(self.case, self.at)
 
     def _write_changes(self) -> None:
         """One UPDATE for all rows that change alike."""
@@ -361,25 +384,6 @@ def _file(rows: models.QuerySet[Item], *, at: datetime, actor: str, via: str) ->
     for item in items:
         item.case, item.step = case, steps.setdefault(item.step_id, item.step)
     return CaseFile(case, sorted(steps.values(), key=lambda step: step.seq), items, at, actor, via)
-
-
-def ask(case: Case, item: Item, why: Why, at: datetime) -> Asked:
-    assert item.approver_id is not None
-    return Asked(
-        ref=case.ref,
-        case_id=case.pk,
-        item_id=item.pk,
-        employee_id=item.approver_id,
-        why=why,
-        number=case.number,
-        title=case.title,
-        amount=case.money,
-        applicant_id=case.applicant_id,
-        since=item.opened_at or at,
-        times=item.urged_times,
-        in_oa=case.is_outside,
-        at=at,
-    )
 
 
 def _names(seats: Sequence[Seat]) -> list[str]:

@@ -119,10 +119,23 @@ class Case(models.Model):
     connection = models.ForeignKey(
         Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
+    desk = models.ForeignKey(
+        Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False,
+        help_text="Runs here; this OA shows its tasks (mode B).",
+    )  # fmt: skip
+    desk_handle = models.TextField(
+        blank=True, default="", db_default="", help_text="The desk's own, of the case."
+    )
+    shown_version = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="The version the desk was last brought up to."
+    )
     instance_id = models.CharField(max_length=128, null=True, blank=True)
     sent = models.CharField(max_length=8, choices=Sent.choices, default=Sent.IN_HOUSE)
     is_agreed = models.BooleanField(
         default=True, help_text="The OA was seen in the same final state, or has no part."
+    )
+    undone_at = models.DateTimeField(
+        null=True, blank=True, help_text="Approved here, and later taken back in the OA: nothing may be paid."
     )
     checked_at = models.DateTimeField(null=True, blank=True)
     ignored = ArrayField(
@@ -142,6 +155,14 @@ class Case(models.Model):
                 condition=Q(is_agreed=False),
                 name="case_to_check",
             ),
+            models.Index(
+                F("desk"),
+                F("checked_at").asc(nulls_first=True),
+                F("id"),
+                condition=Q(is_agreed=False) & ~Q(desk=None),
+                name="case_to_show",
+            ),
+            models.Index(fields=["desk"], condition=~Q(desk=None), name="case_of_desk"),
             models.Index(fields=["concluded_at"], condition=Q(state="approved"), name="case_approved_at"),
         ]
         constraints = [
@@ -160,6 +181,7 @@ class Case(models.Model):
                 condition=Q(sent="in_house", connection=None) | (~Q(sent="in_house") & ~Q(connection=None)),
                 name="case_sent_where",
             ),
+            models.CheckConstraint(condition=Q(desk=None) | Q(sent="in_house"), name="case_desk_or_oa"),
         ]
 
     def __str__(self) -> str:
@@ -282,7 +304,13 @@ class Item(models.Model):
     comment = models.TextField(blank=True)
     via = models.CharField(max_length=16, blank=True)
     task_id = models.CharField(max_length=64, blank=True)
-    userid = models.CharField(max_length=128, blank=True)
+    userid = models.CharField(max_length=128, blank=True, help_text="In the OA: asked, or shown to.")
+    desk_handle = models.TextField(
+        blank=True, default="", db_default="", help_text="The desk's own, of the task."
+    )
+    is_told = models.BooleanField(
+        default=False, db_default=False, help_text="A message or to-do of ours in an OA tells of it."
+    )
     urged_at = models.DateTimeField(null=True)
     urged_times = models.PositiveSmallIntegerField(default=0)
 

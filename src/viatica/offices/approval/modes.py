@@ -67,7 +67,7 @@ def depth(item: Item, items: Sequence[Item]) -> int:
 
 
 def _asked_first(item: Item, items: Sequence[Item]) -> bool:
-    return any(one.is_live for one in items if one.parent_id == item.pk and one.origin == Origin.BEFORE)
+    return any(one.is_live for one in items if one.origin == Origin.BEFORE and _parent(one, items) is item)
 
 
 def _parent_passed(item: Item, items: Sequence[Item]) -> bool:

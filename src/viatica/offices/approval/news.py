@@ -14,9 +14,20 @@ from itertools import chain
 from django.db import transaction
 from django.db.models import Q
 
+from viatica.kernel.words import N_
 from viatica.offices.approval import casefile
 from viatica.offices.approval.casefile import CaseFile
-from viatica.offices.approval.models import Case, Item, ItemState, Origin, Reason, Sent, Step, StepState
+from viatica.offices.approval.models import (
+    Case,
+    Item,
+    ItemState,
+    Origin,
+    Reason,
+    Sent,
+    State,
+    Step,
+    StepState,
+)
 from viatica.offices.approval.ports import (
     ApprovalNews,
     CaseState,
@@ -28,8 +39,7 @@ from viatica.offices.approval.ports import (
     What,
 )
 from viatica.offices.company.models import Employee, OutsideIdentity
-
-MOST_IGNORED = 50
+from viatica.spine import issues
 
 
 class Heard(StrEnum):
@@ -65,6 +75,8 @@ ENDS = {
 }
 VERDICTS = {ItemState.APPROVED: "approve", ItemState.REJECTED: "reject"}
 DECIDED = tuple(ENDS.values())
+UNDONE_KIND = "approval.undone"
+UNDONE = N_("{number} was approved, and then its approval was taken back in {system}: it must not be paid.")
 
 
 def apply(news: ApprovalNews, *, at: datetime) -> Heard:
@@ -155,7 +167,7 @@ class _Told:
         if not self.has_changed and self.is_news and not self.ignored:
             task_ids = ",".join(task.task_id for task in state.tasks)
             self.ignored.append(("repeated" if case.is_active else "late", f"{state.status}:{task_ids}"))
-        self._record(file)
+        file.ignore(self.ignored, instance=self.state.instance_id)
 
     def _meet(self, file: CaseFile) -> None:
         """It may call back before our own call has had its answer."""
@@ -238,7 +250,9 @@ class _Told:
     def _hear_end(self, file: CaseFile, outcome: Outcome) -> None:
         case = file.case
         if not case.is_active:
-            if case.state != outcome.value:
+            if case.state == State.APPROVED and outcome is not Outcome.APPROVED:
+                _undo(file, self.state.status)
+            elif case.state != outcome.value:
                 self.ignored.append(("contradicts", f"{case.state}:{self.state.status}"))
             elif not case.is_agreed:
                 file.set_case(is_agreed=True)
@@ -246,16 +260,6 @@ class _Told:
         last = _decisive(file, outcome)
         file.conclude(outcome, last.comment if last else "", last.decided_by if last else "")
         file.set_case(is_agreed=True, checked_at=file.at)
-
-    def _record(self, file: CaseFile) -> None:
-        """Each kind of ignored news once, and only so many, lest repeats flood the timeline."""
-        known = file.case.ignored
-        fresh = [one for one in dict.fromkeys(self.ignored) if ":".join(one)[:200] not in known]
-        fresh = fresh[: max(0, MOST_IGNORED - len(known))]
-        if fresh:
-            file.set_case(ignored=[*known, *(":".join(one)[:200] for one in fresh)])
-        for reason, what in fresh:
-            file.note("news.ignored", reason=reason, what=what, instance=self.state.instance_id)
 
     def _people(self) -> dict[str, Employee]:
         if self.people is None:
@@ -267,6 +271,20 @@ class _Told:
     def _who(self, file: CaseFile, userid: str) -> str:
         person = self._people().get(userid)
         return f"employee:{person.pk}" if person else f"{file.via}:{userid}"
+
+
+def _undo(file: CaseFile, status: CaseStatus) -> None:
+    """Some products let an approval be taken back. What followed from it stays, but nothing more is paid."""
+    case = file.case
+    if case.undone_at is not None:
+        return
+    assert case.connection is not None  # told by it
+    file.set_case(undone_at=file.at)
+    file.note("case.undone", status=status.value)
+    issues.raise_issue(
+        key=f"{UNDONE_KIND}:{case.pk}", kind=UNDONE_KIND, message=UNDONE, ref=case.ref,
+        params={"number": case.number, "system": case.connection.name}, at=file.at,
+    )  # fmt: skip
 
 
 def _heir(item: Item, file: CaseFile) -> Item | None:

@@ -129,9 +129,9 @@ def standard(at: datetime) -> Flow:
 
 
 def _for_approval(connection_id: int | None) -> Connection | None:
-    """The OA, if approvals go there now."""
+    """The OA, if approvals go there now, or are shown there."""
     found = Connection.objects.filter(pk=connection_id, is_active=True).first() if connection_id else None
-    return found if found is not None and "approval" in found.uses else None
+    return found if found is not None and {"approval", "desk"} & set(found.uses) else None
 
 
 def open_file(
@@ -169,14 +169,15 @@ def open_file(
         opened_at=at,
     )
     file = CaseFile(case, [], [], at, f"employee:{applicant.pk}", via)
-    outside = base.connection
-    file.note("case.opened", number=case.outside_number, round=nth, system=outside.name if outside else None)
-    if outside is None:
-        file.advance()
+    oa = base.connection
+    file.note("case.opened", number=case.outside_number, round=nth, system=oa.name if oa else None)
+    if oa is not None and "approval" in oa.uses:
+        case.connection, case.sent, case.is_agreed = oa, Sent.WAITING, False
+        port_for(oa)
+        plan_outside(file, oa)
     else:
-        case.connection, case.sent, case.is_agreed = outside, Sent.WAITING, False
-        port_for(outside)
-        plan_outside(file, outside)
+        case.desk, case.is_agreed = oa, oa is None
+        file.advance()
     try:
         file.write()
     except IntegrityError as error:

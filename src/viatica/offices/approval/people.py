@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
@@ -234,6 +234,25 @@ class Directory:
         if not is_protected:
             seats = [_passed_over(seat, route, plan, earlier) for seat in seats]
         return Seating(tuple(seats), plan.mode)
+
+    def heirs(self, route: Route, plan: StepPlan, leaver_id: int, principal_id: int | None) -> Iterator[Seat]:
+        """Who may decide for somebody who has left, first choice first: the one they stood in for, their delegate, their
+        superiors upwards, then whoever is asked when nobody is found.
+
+        Raises NobodyToAsk at the end, when even there is nobody.
+        """
+        if principal_id is not None and self._can_sit(self.person(principal_id)):
+            yield Seat(principal_id, self.person(principal_id).name)
+        leaver = self.person(leaver_id)
+        if leaver.stand_in is not None:
+            yield Seat(leaver.stand_in, leaver.stand_in_name, leaver.id, leaver.name, Reason.DELEGATE)
+        seen = {leaver_id}
+        above = self.superior(leaver_id)
+        while above is not None and above.id not in seen:
+            seen.add(above.id)
+            yield Seat(above.id, above.name, reason=Reason.SUPERIOR)
+            above = self.superior(above.id)
+        yield from self._fallback(route, plan)
 
     def last_resort(self, route: Route, name: str) -> Seating:
         """Nobody was asked in the whole flow: a named person or an administrator looks."""

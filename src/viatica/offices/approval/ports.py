@@ -251,6 +251,7 @@ class Capabilities:
     """What the product can do.
 
     `callback`: push, stream or none. `list_window_days`: how far back `list_since` reaches.
+    `may_be_undone`: an approval can be taken back over there later, so that it is asked for again before money goes.
     """
 
     withdraw: bool = True
@@ -260,6 +261,7 @@ class Capabilities:
     cc: bool = True
     callback: str = "push"
     list_window_days: int = 120
+    may_be_undone: bool = False
 
 
 class ApprovalPort(Protocol):
@@ -289,6 +291,143 @@ class ApprovalPort(Protocol):
 
     def list_since(self, start: datetime, end: datetime) -> Iterator[InstanceId]:
         """Instances of our forms started in [start, end)."""
+        ...
+
+
+# Our flow, their desk (mode B): the case runs here, the OA shows each task to its approver.
+
+
+class Verdict(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+    SEND_BACK = "send_back"
+
+
+class BoardStatus(StrEnum):
+    RUNNING = "running"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    RETURNED = "returned"
+    WITHDRAWN = "withdrawn"
+
+
+class DeskStatus(StrEnum):
+    OPEN = "open"
+    WAITING = "waiting"  # was open and will be again: an added signer comes first, so it leaves their list
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    RETURNED = "returned"
+    HANDED_OVER = "handed_over"
+    CANCELLED = "cancelled"  # no longer needed: somebody else decided the step, or the case is over
+
+
+@dataclass(frozen=True, slots=True)
+class DeskTask:
+    """One person's task, as their desk should show it.
+
+    `key` is ours, of letters, digits and dashes, the same in every show and never used for another task. A decision made
+    at the desk names it, and the `version` the person saw. `shown` is the handle kept from the last show; "": it is not
+    over there, or was taken away; so a task that is over and has none needs nothing. `url` opens our page signed in, in a
+    browser and inside the client.
+    """
+
+    key: str
+    version: int
+    person: OutsidePerson
+    status: DeskStatus
+    step: str
+    step_no: int
+    url: str
+    opened_at: datetime
+    closed_at: datetime | None = None
+    comment: str = ""
+    on_behalf_of: str = ""
+    shown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The whole of one case as a desk should show it: every task that was ever open, in the order they were opened.
+
+    `number` is unique to this case and never reused. `version` grows with every board of a case, so that of two the
+    newer is known. People without an account over there are left out; the applicant's `userid` is "" then. `shown` is
+    the case's own handle, as in DeskTask. `earlier_unknown`: an earlier show may have made what no handle tells of;
+    look before making anything anew, as far as the product allows.
+    """
+
+    number: str
+    kind: str
+    title: str
+    applicant: OutsidePerson
+    form: CaseForm
+    status: BoardStatus
+    url: str
+    opened_at: datetime
+    changed_at: datetime
+    version: int
+    tasks: Sequence[DeskTask]
+    shown: str = ""
+    earlier_unknown: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.status is not BoardStatus.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What was just made or changed over there.
+
+    `handle` is the case's ("": as it was), `tasks` are handles by task key: any text the connector needs to find and
+    change the task again; "" when it was taken away for good and must be made anew if it opens again. Tasks not named
+    keep theirs. `refused` are tasks whose person the product does not know or does not let us reach, with what it said.
+    """
+
+    handle: str = ""
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeskDecision:
+    """What somebody decided at their desk. `version` None: the desk does not tell which they saw.
+
+    `handle`: the task's new one, when the click itself brought it (a code to change the card by).
+    """
+
+    task_key: str
+    userid: str
+    verdict: Verdict
+    event_id: str
+    at: datetime
+    version: int | None = None
+    comment: str = ""
+    handle: str = ""
+
+
+class DeskPort(Protocol):
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def can_decide(self) -> bool:
+        """Whether people can decide at the desk itself; else it only leads them to our page."""
+        ...
+
+    def show(self, board: Board) -> Iterator[Shown]:
+        """Bring the desk up to this board, whatever it shows now, and yield each handle as soon as it is known.
+
+        What was yielded is kept even when what follows fails. The same board shown again changes nothing, and the end
+        of the iteration says that all of it is shown.
+        """
+        ...
+
+    def hear(self, event: dict[str, Any]) -> list[DeskDecision]:
+        """Pure translation of one stored callback; an event that is no decision gives an empty list."""
+        ...
+
+    def differs(self, boards: Sequence[Board]) -> Iterable[str]:
+        """Numbers of those the desk shows otherwise; none where the product cannot be asked."""
         ...
 
 
@@ -325,7 +464,8 @@ class Why(StrEnum):
 class Asked:
     """Somebody is asked to look: a task was opened for them, they are urged (催办), or got a copy (抄送).
 
-    `times` counts the urges, so that a text can vary; `in_oa`: an OA product shows the task itself.
+    `times` counts the urges, so that a text can vary; `in_oa`: an OA product shows the task itself. `url` is where they
+    decide; "" for a copy.
     """
 
     ref: Ref
@@ -341,6 +481,23 @@ class Asked:
     times: int
     in_oa: bool
     at: datetime
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Somebody is not asked any more, and a message or to-do of ours tells of the task; `now` is what became of it.
+
+    `since` is as in Asked.
+    """
+
+    ref: Ref
+    case_id: int
+    item_id: int
+    employee_id: int
+    since: datetime
+    now: DeskStatus
+    at: datetime
 
 
 class NoPort(Refused):
@@ -349,8 +506,16 @@ class NoPort(Refused):
     hint = N_("Choose another connection for the legal entity, or install the connector.")
 
 
+class NoDesk(Refused):
+    code = "approval.no_desk"
+    message = N_("Connections of the kind “{kind}” cannot show our tasks.")
+    hint = N_("Choose another connection for the legal entity, or install the connector.")
+
+
 Factory = Callable[["Connection"], ApprovalPort]
+DeskFactory = Callable[["Connection"], DeskPort]
 _factories: dict[str, Factory] = {}
+_desks: dict[str, DeskFactory] = {}
 
 
 def register(kind: str, factory: Factory) -> None:
@@ -366,4 +531,16 @@ def port_for(connection: Connection) -> ApprovalPort:
     factory = _factories.get(connection.kind)
     if factory is None:
         raise NoPort(kind=connection.kind)
+    return factory(connection)
+
+
+def register_desk(kind: str, factory: DeskFactory) -> None:
+    _desks[kind] = factory
+
+
+def desk_for(connection: Connection) -> DeskPort:
+    """Raises NoDesk when no connector of that kind can show our tasks."""
+    factory = _desks.get(connection.kind)
+    if factory is None:
+        raise NoDesk(kind=connection.kind)
     return factory(connection)

@@ -1,14 +1,14 @@
-"""Both sides compared: our cases looked up in the OA, and its instances looked up here."""
+"""Both sides compared: our cases looked up in the OA, its instances looked up here, and what its desk shows of ours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
 from django.db.models import F
 
-from viatica.offices.approval import news
+from viatica.offices.approval import desk_reconciling, leaving, news
 from viatica.offices.approval.deliveries import case_ref, userid_of
 from viatica.offices.approval.models import Case, Sent, State
 from viatica.offices.approval.ports import ApprovalPort, CaseRef, CaseState, CaseStatus, InstanceId, port_for
@@ -22,26 +22,40 @@ WINDOW = timedelta(days=2)
 
 
 def reconcile(connection: Connection, at: datetime) -> ReconcileReport:
-    """Look up our open cases, longest unchecked first, then instances of the last two days that we do not know.
+    """Look up our open cases, longest unchecked first, then instances of the last two days that we do not know; and
+    what the desk shows of the cases that run here.
 
-    What `settle` can apply is healed; the rest is told as drift.
+    What `settle` can apply is healed, what the desk lacks is shown again; the rest is told as drift.
     """
-    port = port_for(connection)
     report = ReconcileReport(connection.slug, 0)
-    compared = _ours(connection, port, at, report)
-    compared += _theirs(connection, port, at, report)
+    ours = _open_there(connection)
+    compared = 0
+    if ours or "approval" in connection.uses:
+        port = port_for(connection)
+        compared += _ours(connection, port, ours, at, report)
+        compared += _theirs(connection, port, at, report)
+    compared += desk_reconciling.compare(connection, _looks(connection), at, report)
+    leaving.review(connection, at)
     return ReconcileReport(connection.slug, compared, report.healed, report.unhealed)
 
 
-def _ours(connection: Connection, port: ApprovalPort, at: datetime, report: ReconcileReport) -> int:
-    looks = int(connection.settings.get("reconcile_looks", MOST_LOOKS))
+def _looks(connection: Connection) -> int:
+    return int(connection.settings.get("reconcile_looks", MOST_LOOKS))
+
+
+def _open_there(connection: Connection) -> list[Case]:
     cases = (
         Case.objects.filter(connection=connection, is_agreed=False, sent__in=(Sent.TRYING, Sent.SENT))
         .select_related("connection")
         .defer("form")
-        .order_by(F("checked_at").asc(nulls_first=True), "id")[:looks]
+        .order_by(F("checked_at").asc(nulls_first=True), "id")[: _looks(connection)]
     )
-    found = list(cases)
+    return list(cases)
+
+
+def _ours(
+    connection: Connection, port: ApprovalPort, found: Sequence[Case], at: datetime, report: ReconcileReport
+) -> int:
     for case in found:
         state = port.look(case_ref(case, userid_of(case, connection)))
         _compare(case, state, at, report)

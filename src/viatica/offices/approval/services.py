@@ -12,7 +12,16 @@ from django.utils.translation import gettext
 
 from viatica.kernel.errors import NotFound
 from viatica.kernel.refs import Ref
-from viatica.offices.approval import casefile, errors, flows, hearing, modes, opening, permissions
+from viatica.offices.approval import (
+    casefile,
+    errors,
+    flows,
+    hearing,
+    modes,
+    opening,
+    permissions,
+    telling,
+)
 from viatica.offices.approval.casefile import CaseFile
 from viatica.offices.approval.hearing import on_asked, on_concluded
 from viatica.offices.approval.models import (
@@ -29,19 +38,13 @@ from viatica.offices.approval.models import (
 )
 from viatica.offices.approval.news import apply, settle
 from viatica.offices.approval.people import Directory, Subject
-from viatica.offices.approval.ports import Asked, CaseForm, Outcome, Why
+from viatica.offices.approval.ports import Asked, CaseForm, Outcome, Verdict, Why
 from viatica.offices.approval.queries import PathPerson, PathStep
 from viatica.offices.company.models import Employee
 from viatica.spine import facts, outbox
 
 URGE_EVERY = timedelta(hours=2)
 MOST_ADDED = 2
-
-
-class Verdict(StrEnum):
-    APPROVE = "approve"
-    REJECT = "reject"
-    SEND_BACK = "send_back"
 
 
 class Position(StrEnum):
@@ -217,7 +220,7 @@ def urge(*, ref: Ref, actor: Employee, at: datetime, via: str = "web") -> int:
         ref=ref, fact="case.urged", actor=_name(actor), via=via, at=at,
         data={"case": case.pk, "people": [item.approver.name for item in due if item.approver]},
     )  # fmt: skip
-    hearing.ask([casefile.ask(case, item, Why.URGED, at) for item in due])
+    telling.ask(case, due, Why.URGED, at)
     return len(due)
 
 

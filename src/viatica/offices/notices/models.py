@@ -15,6 +15,7 @@ class Sent(models.TextChoices):
     WAITING = "waiting", "waiting"
     SENT = "sent", "sent"
     REFUSED = "refused", "refused"
+    TODO = "todo", "todo"  # their OA's list of to-dos tells them
 
 
 class Notice(models.Model):
@@ -36,12 +37,21 @@ class Notice(models.Model):
     sent = models.CharField(max_length=8, choices=Sent.choices, default=Sent.HERE)
     message_id = models.CharField(max_length=64, blank=True, help_text="The OA's, to change the card by.")
     shows = models.CharField(max_length=64, blank=True, help_text="The kind whose state the card shows now.")
+    todo = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The key of the to-do that tells of it.",
+    )
 
     class Meta:
         indexes = [
             models.Index(fields=["employee", "-id"], name="notice_of_employee"),
             models.Index(fields=["employee"], condition=Q(read_at=None), name="notice_unread"),
-            models.Index(fields=["ref_kind", "ref_key"], condition=~Q(message_id=""), name="notice_cards"),
+            models.Index(
+                fields=["ref_kind", "ref_key"], condition=~Q(connection=None), name="notice_told_outside"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection as database
+from django.db.models import QuerySet
 
 from viatica.kernel import clock
 from viatica.kernel.errors import OutsideRefused
 from viatica.kernel.refs import Ref
 from viatica.offices.access.models import User
+from viatica.offices.access.sign_in import page_through
 from viatica.offices.company.models import OutsideIdentity
 from viatica.offices.notices import ports, words
 from viatica.offices.notices.models import Notice, Sent
@@ -26,23 +28,52 @@ SEND, UPDATE = "notice.send", "notice.update"
 TODO_PUT, TODO_FINISH, TODO_REMOVE = "todo.put", "todo.finish", "todo.remove"
 CARDS_CHANGE_FOR = timedelta(days=7)
 
-# Each person once, with the connection that carries messages to them, if any: one statement however many they are.
+# Each person once, with the connection that carries it to them, if any: one statement however many they are. What is to
+# be done (a key says so) goes to a list of to-dos where they have one, and else as a message.
 _TELL = """
 INSERT INTO notices_notice
-    (employee_id, ref_kind, ref_key, kind, subject, params, url, at, connection_id, sent, message_id, shows)
-SELECT told.employee_id, %(ref_kind)s, %(ref_key)s, %(kind)s, %(subject)s, %(params)s::jsonb, %(url)s, %(at)s,
-       way.connection_id, CASE WHEN way.connection_id IS NULL THEN 'here' ELSE 'waiting' END, '', ''
-FROM (SELECT DISTINCT unnest(%(employees)s::bigint[]) AS employee_id) AS told
+    (employee_id, ref_kind, ref_key, kind, subject, params, url, at, connection_id, sent, message_id, shows, todo)
+SELECT told.employee_id, %(ref_kind)s, %(ref_key)s, %(kind)s, %(subject)s, %(params)s::jsonb, told.url, %(at)s,
+       way.connection_id,
+       CASE WHEN way.connection_id IS NULL THEN 'here' WHEN way.is_todo THEN 'todo' ELSE 'waiting' END,
+       '', '', CASE WHEN way.is_todo THEN told.key ELSE '' END
+FROM (
+    SELECT DISTINCT ON (employee_id) employee_id, key, url
+    FROM unnest(%(employees)s::bigint[], %(keys)s::text[], %(urls)s::text[]) AS one (employee_id, key, url)
+) AS told
 LEFT JOIN LATERAL (
-    SELECT identity.connection_id
+    SELECT identity.connection_id, told.key <> '' AND line.uses ? 'todo' AS is_todo
     FROM company_outsideidentity AS identity
     JOIN spine_connection AS line ON line.id = identity.connection_id
-    WHERE identity.employee_id = told.employee_id AND line.is_active AND line.uses ? 'messages'
-    ORDER BY identity.connection_id
+    WHERE identity.employee_id = told.employee_id AND line.is_active
+        AND (line.uses ? 'messages' OR (told.key <> '' AND line.uses ? 'todo'))
+    ORDER BY is_todo DESC, identity.connection_id
     LIMIT 1
 ) AS way ON true
-RETURNING id, employee_id, connection_id
+RETURNING id, employee_id, connection_id, url, todo
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One thing for one person to do. `key` names it in their list of to-dos, `url` is where they do it."""
+
+    employee_id: int
+    key: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Somebody need not do the thing `key` any more; their cards show the state `kind` ends in.
+
+    `is_done`: they did it; else it is taken away.
+    """
+
+    employee_id: int
+    key: str
+    kind: str
+    is_done: bool
 
 
 def tell(
@@ -70,25 +101,39 @@ def tell_many(
     url: str = "",
 ) -> None:
     """Tell several the same: one statement, and one more for each who has an OA."""
+    tasks = [Task(one, "", url) for one in employee_ids]
+    ask_many(tasks=tasks, subject=subject, params=params, ref=ref, at=at, kind=kind)
+
+
+def ask_many(
+    *, tasks: Collection[Task], subject: str, params: dict[str, Any], ref: Ref, at: datetime, kind: str
+) -> set[int]:
+    """Tell each what is for them to do; who is told of it in an OA. Statements as for `tell_many`."""
+    said = json.dumps(params, cls=DjangoJSONEncoder, ensure_ascii=False)
     row: dict[str, Any] = {
-        "employees": list(employee_ids),
+        "employees": [task.employee_id for task in tasks],
+        "keys": [task.key for task in tasks],
+        "urls": [task.url for task in tasks],
         "ref_kind": ref.kind,
         "ref_key": ref.key,
         "kind": kind,
         "subject": subject,
-        "params": json.dumps(params, cls=DjangoJSONEncoder, ensure_ascii=False),
-        "url": url,
+        "params": said,
         "at": at,
     }
     with database.cursor() as cursor:
         cursor.execute(_TELL, row)
-        told = cursor.fetchall()
-    for notice_id, employee_id, connection_id in told:
-        if connection_id is not None:
+        told = [one for one in cursor.fetchall() if one[2] is not None]
+    for notice_id, employee_id, connection_id, url, key in told:
+        if key:
+            payload = {"subject": subject, "params": json.loads(said), "url": url}
+            _put_todo(TODO_PUT, employee_id, key, ref, at, connection_id, payload)
+        else:
             outbox.put(
                 kind=SEND, lane=_lane(ref, employee_id), payload={"notice_id": notice_id}, at=at,
                 connection_id=connection_id,
             )  # fmt: skip
+    return {employee_id for _, employee_id, *_ in told}
 
 
 def _lane(ref: Ref, employee_id: int) -> str:
@@ -98,12 +143,13 @@ def _lane(ref: Ref, employee_id: int) -> str:
 
 def update_cards(*, ref: Ref, kind: str, at: datetime) -> int:
     """Let every card about `ref` show the state `kind` ends in. How many will change."""
-    cards = (
-        Notice.objects.filter(ref_kind=ref.kind, ref_key=ref.key, at__gt=at - CARDS_CHANGE_FOR)
-        .exclude(message_id="")
-        .exclude(shows=kind)
-    )
-    return _put_updates(cards, kind, at)
+    return _put_updates(_cards(ref, at).exclude(shows=kind), kind, at)
+
+
+def _cards(ref: Ref, at: datetime) -> QuerySet[Notice]:
+    """Sent and still to be changed."""
+    told = Notice.objects.filter(ref_kind=ref.kind, ref_key=ref.key, connection__isnull=False)
+    return told.filter(at__gt=at - CARDS_CHANGE_FOR).exclude(message_id="")
 
 
 def _put_updates(cards: Iterable[Notice], kind: str, at: datetime) -> int:
@@ -124,45 +170,49 @@ def mark_read(*, employee_id: int, notice_ids: Collection[int] | None = None, at
     return mine.update(read_at=at)
 
 
-# --- to-dos ----------------------------------------------------------------------------------------------------
+# --- what was asked is over ------------------------------------------------------------------------------------
 
 
-def put_todo(
-    *, employee_id: int, key: str, subject: str, params: dict[str, Any], ref: Ref, at: datetime, url: str = ""
-) -> bool:
-    """Put a to-do into the person's OA. `key` is one thing to do. False when no OA of theirs shows to-dos."""
-    return _to_their_todos(
-        TODO_PUT, employee_id, key, ref, at,
-        {"subject": subject, "params": json.loads(json.dumps(params, cls=DjangoJSONEncoder)), "url": url},
-    )  # fmt: skip
+def settle(*, over: Collection[Over], ref: Ref, at: datetime) -> int:
+    """What people were asked about `ref` is over: their to-dos and cards say so. How much will change over there.
 
-
-def finish_todo(*, employee_id: int, key: str, ref: Ref, at: datetime) -> bool:
-    return _to_their_todos(TODO_FINISH, employee_id, key, ref, at, {})
-
-
-def remove_todo(*, employee_id: int, key: str, ref: Ref, at: datetime) -> bool:
-    return _to_their_todos(TODO_REMOVE, employee_id, key, ref, at, {})
-
-
-def _to_their_todos(
-    what: str, employee_id: int, key: str, ref: Ref, at: datetime, payload: dict[str, Any]
-) -> bool:
-    way = (
-        OutsideIdentity.objects.filter(
-            employee_id=employee_id, connection__is_active=True, connection__uses__contains=["todo"]
-        )
-        .order_by("connection_id")
-        .values_list("connection_id", flat=True)
-        .first()
+    One statement, and one for each change.
+    """
+    by_employee = {one.employee_id: one for one in over}
+    told = Notice.objects.filter(
+        ref_kind=ref.kind, ref_key=ref.key, connection__isnull=False, employee_id__in=list(by_employee)
     )
-    if way is None:
-        return False
+    changes = 0
+    for notice in told.order_by("pk"):
+        one = by_employee[notice.employee_id]
+        if notice.todo and notice.todo == one.key:
+            what = TODO_FINISH if one.is_done else TODO_REMOVE
+            _put_todo(what, notice.employee_id, notice.todo, ref, at, notice.connection_id, {})
+            changes += 1
+        elif _may_change(notice, one.kind, at):
+            changes += _put_updates([notice], one.kind, at)
+    return changes
+
+
+def _may_change(card: Notice, kind: str, at: datetime) -> bool:
+    """A card on its way counts: its change waits for it in the same lane."""
+    is_young = card.at > at - CARDS_CHANGE_FOR
+    return card.sent in (Sent.WAITING, Sent.SENT) and card.shows != kind and is_young
+
+
+def _put_todo(
+    what: str,
+    employee_id: int,
+    key: str,
+    ref: Ref,
+    at: datetime,
+    connection_id: int | None,
+    payload: dict[str, Any],
+) -> None:
     outbox.put(
-        kind=what, lane=f"todo:{key}:{employee_id}", at=at, connection_id=way,
+        kind=what, lane=f"todo:{key}:{employee_id}", at=at, connection_id=connection_id,
         payload={"employee_id": employee_id, "key": key, "ref": str(ref), **payload},
     )  # fmt: skip
-    return True
 
 
 # --- what the relay runs ---------------------------------------------------------------------------------------
@@ -184,15 +234,8 @@ def deliver_notice(delivery: Delivery) -> Outcome:
             Notice.objects.filter(pk=notice.pk).update(sent=Sent.REFUSED)
             raise
         Notice.objects.filter(pk=notice.pk).update(sent=Sent.SENT, message_id=message_id, shows=notice.kind)
-    earlier = (
-        Notice.objects.filter(
-            ref_kind=notice.ref_kind, ref_key=notice.ref_key, employee_id=notice.employee_id, pk__lt=notice.pk,
-            at__gt=notice.at - CARDS_CHANGE_FOR,
-        )
-        .exclude(message_id="")
-        .exclude(shows=notice.kind)
-    )  # fmt: skip
-    _put_updates(earlier, notice.kind, clock.now())
+    earlier = _cards(notice.ref, notice.at).filter(employee_id=notice.employee_id, pk__lt=notice.pk)
+    _put_updates(earlier.exclude(shows=notice.kind), notice.kind, clock.now())
     return Done()
 
 
@@ -231,7 +274,8 @@ def deliver_todo(delivery: Delivery) -> Outcome:
         case _:
             with words.language_of(_language(identity.employee_id)):
                 subject = words.said(asked["subject"], asked["params"])
-            port.put(to, ports.Todo(asked["key"], subject, asked["url"] or settings.PUBLIC_URL))
+            url = page_through(identity.connection, asked["url"] or settings.PUBLIC_URL)
+            port.put(to, ports.Todo(asked["key"], subject, url))
     return Done()
 
 
@@ -245,12 +289,13 @@ def _recipient(employee_id: int, connection_id: int) -> ports.Recipient | None:
 
 
 def _card(notice: Notice) -> ports.Card:
+    assert notice.connection is not None  # a card goes through one
     with words.language_of(_language(notice.employee_id)):
         return ports.Card(
             title=words.said(notice.subject, notice.params),
             status=words.status(notice.kind),
             stamp=words.stamp(notice.at),
-            url=notice.url or settings.PUBLIC_URL,
+            url=page_through(notice.connection, notice.url or settings.PUBLIC_URL),
         )
 
 

@@ -27,6 +27,9 @@ STATES: Mapping[str, tuple[str, Tone]] = {
     "sent_back": (N_("Sent back"), Tone.WARNING),
     "withdrawn": (N_("Withdrawn"), Tone.NEUTRAL),
     "decided": (N_("Decided"), Tone.NEUTRAL),
+    "waiting": (N_("Waiting for an added signer"), Tone.NEUTRAL),
+    "handed_over": (N_("Handed over"), Tone.NEUTRAL),
+    "cancelled": (N_("No longer needed"), Tone.NEUTRAL),
     "audited": (N_("To pay"), Tone.NEUTRAL),
     "paid": (N_("Paid"), Tone.GOOD),
 }

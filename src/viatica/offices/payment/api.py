@@ -9,13 +9,14 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
 from pydantic import Field, StringConstraints
 
+from viatica.kernel import clock
 from viatica.kernel.errors import NotFound
 from viatica.offices.access.doors import viewer, write_once
 from viatica.offices.access.shapes import Id, Number, Version
 from viatica.offices.access.viewer import Viewer
 from viatica.offices.company.models import LegalEntity
 from viatica.offices.payment import queries, services
-from viatica.offices.payment.models import PaymentBatch, PaymentOrder
+from viatica.offices.payment.models import BatchState, PaymentBatch, PaymentOrder
 
 router = Router(tags=["payments"])
 
@@ -85,6 +86,7 @@ def make_batch(request: HttpRequest, body: BatchIn) -> Any:
             raise NotFound(field="entity")
         return _out(services.put_in_batch(body.orders, entity_id=entity_id, actor=asker, at=at, via="api"))
 
+    services.clear(queries.waiting(viewer(request)).filter(pk__in=body.orders), clock.now())
     return Status(201, write_once(request, run))
 
 
@@ -122,6 +124,7 @@ def export(request: HttpRequest, number: Number, body: Expected) -> HttpResponse
             _batch(number, asker).pk, actor=asker, at=at, expected_version=body.version, via="api"
         )
 
+    _clear(number, viewer(request))
     # The file is not kept with the key: from now on the batch always gives the same one.
     write_once(request, run)
     return batch_file(request, number)
@@ -146,7 +149,15 @@ def pay(request: HttpRequest, number: Number, body: Expected) -> Any:
             services.mark_paid(batch.pk, actor=asker, at=at, expected_version=body.version, via="api")
         )
 
+    _clear(number, viewer(request))
     return write_once(request, run)
+
+
+def _clear(number: str, asker: Viewer) -> None:
+    """While the bank does not have the file: afterwards what is paid is paid."""
+    batch = _batch(number, asker)
+    if batch.state == BatchState.OPEN:
+        services.clear(batch.orders.all(), clock.now())
 
 
 def _batch(number: str, asker: Viewer) -> PaymentBatch:

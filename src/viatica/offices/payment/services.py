@@ -28,7 +28,7 @@ from viatica.spine import facts
 
 __all__ = [
     "AlreadyOrdered", "BatchEmpty", "InBatch", "MixedBatch", "NoBankAccount", "NotWaiting", "NothingToPay", "PaidNews",
-    "SamePerson", "batch_csv", "cancel", "export", "mark_paid", "on_paid", "order", "put_in_batch", "take_out",
+    "SamePerson", "batch_csv", "cancel", "clear", "export", "mark_paid", "on_paid", "order", "put_in_batch", "take_out",
 ]  # fmt: skip
 
 MAKES = (Role.CASHIER,)
@@ -131,6 +131,14 @@ def cancel(*, ref: Ref, at: datetime, actor: str = "system", via: str = "system"
     if on_its_way is not None:
         raise InBatch(number=on_its_way.number)
     return False
+
+
+def clear(orders: QuerySet[PaymentOrder], at: datetime) -> None:
+    """Ask whether the papers of these orders may still be paid; raises what refuses one.
+
+    For doors, before the transaction that lets money go: an OA may have to be asked.
+    """
+    news.ask_first([Ref.parse(ref) for ref in orders.order_by("pk").values_list("ref", flat=True)], at)
 
 
 def put_in_batch(

@@ -12,9 +12,11 @@ import pytest
 from viatica.kernel.money import Money
 from viatica.kernel.refs import Ref
 from viatica.offices.access.models import Grant, Role, User
-from viatica.offices.approval import hearing, services
+from viatica.offices.approval import hearing, ports, services
 from viatica.offices.approval.models import Case, Flow, Item, ItemState
 from viatica.offices.approval.ports import Asked, CaseForm, Conclusion, Field
+from viatica.offices.approval.tests.bridge import Bridge
+from viatica.offices.approval.tests.toy import ToyOA
 from viatica.offices.company.models import (
     CostCenter,
     Delegation,
@@ -25,6 +27,7 @@ from viatica.offices.company.models import (
     Project,
 )
 from viatica.spine import facts
+from viatica.spine.models import Connection, OutboxMessage
 
 AT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 KIND = "paper"
@@ -156,6 +159,19 @@ def desk(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     desk = make_desk()
     listen(desk, monkeypatch)
     yield desk
+
+
+@pytest.fixture
+def bridge(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Bridge:
+    connection = Connection.objects.create(slug="toy", kind="toy", name="玩具OA", uses=["approval"])
+    desk.entity.connection = connection
+    desk.entity.save()
+    oa = ToyOA(connection.pk, lambda: desk.at)
+    monkeypatch.setattr(ports, "_factories", {"toy": lambda _: oa})
+    bridge = Bridge(desk, oa, connection)
+    bridge.link("owner", "甲", "乙", "丙")
+    bridge.delivered = max((message.pk for message in OutboxMessage.objects.all()), default=0)
+    return bridge
 
 
 def listen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

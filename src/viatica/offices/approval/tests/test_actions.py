@@ -298,7 +298,8 @@ def test_todo_reads_the_partial_index_however_many_cases_there_are(desk: Desk) -
         )
         cursor.execute("ANALYZE approval_item")
     rows = Item.objects.filter(approver_id=desk["甲"].pk, state="open").order_by("-id")[:50]
-    assert "item_todo" in rows.explain()
+    # Either index holds open items only.
+    assert any(name in rows.explain() for name in ("item_todo", "item_one_open"))
 
 
 def test_path(desk: Desk) -> None:

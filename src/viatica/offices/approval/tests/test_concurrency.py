@@ -12,9 +12,15 @@ import pytest
 from django.db import connection, transaction
 
 from viatica.kernel.errors import Conflict
-from viatica.offices.approval import errors, services
+from viatica.offices.approval import errors, ports, services
+from viatica.offices.approval.desk import decide_from_desk
 from viatica.offices.approval.models import Item, ItemState
+from viatica.offices.approval.ports import Verdict
 from viatica.offices.approval.tests.conftest import Desk, listen, make_desk
+from viatica.offices.approval.tests.toy_desk import ToyDesk
+from viatica.offices.company.models import OutsideIdentity
+from viatica.spine import relay
+from viatica.spine.models import Connection
 
 KEYS = (f"busy-{n}" for n in count())  # facts outlive a test's flush
 NAMES = [f"审批人{n}" for n in range(8)]
@@ -122,3 +128,57 @@ def test_opened_twice_at_once_is_one_live_case(busy_desk: Desk) -> None:
     results = at_once([lambda: desk.submit("at-once")] * 4)
     assert sum(isinstance(result, errors.CaseIsLive) for result in results) == 3
     assert Item.objects.count() == 1
+
+
+# On a desk
+
+
+@pytest.fixture
+def busy_hall(busy_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> tuple[Connection, ToyDesk]:
+    there = Connection.objects.create(slug="toy", kind="toy", name="玩具OA", uses=["desk"])
+    busy_desk.entity.connection = there
+    busy_desk.entity.save()
+    toy = ToyDesk(there.pk)
+    monkeypatch.setattr(ports, "_desks", {"toy": lambda _: toy})
+    for name in ("甲", "乙"):
+        OutsideIdentity.objects.create(employee=busy_desk[name], connection=there, userid=f"u-{name}")
+    return there, toy
+
+
+def test_the_same_click_eight_times_at_once_counts_once(
+    busy_desk: Desk, busy_hall: tuple[Connection, ToyDesk]
+) -> None:
+    there, toy = busy_hall
+    busy_desk.flow(busy_desk.named("甲"))
+    ref = busy_desk.submit(next(KEYS))
+    relay.drain()
+    told = toy.click(busy_desk.case(ref).number, "u-甲")
+    results = at_once([partial(decide_from_desk, there, [told], busy_desk.at) for _ in range(8)])
+    assert sorted(str(one) for (one,) in results) == ["applied", *["ignored"] * 7]
+    assert len(busy_desk.conclusions) == 1
+    assert busy_desk.facts(ref).count("case.decided") == 1
+    assert busy_desk.facts(ref).count("news.ignored") == 1
+    relay.drain()
+    assert busy_desk.case(ref).is_agreed
+
+
+def test_there_and_here_at_once_the_first_counts(
+    busy_desk: Desk, busy_hall: tuple[Connection, ToyDesk]
+) -> None:
+    there, toy = busy_hall
+    busy_desk.flow(busy_desk.named("甲", "乙", mode="any_sign"))
+    for _ in range(5):
+        ref = busy_desk.submit(next(KEYS))
+        relay.drain()
+        number = busy_desk.case(ref).number
+        clicks = [toy.click(number, "u-甲"), toy.click(number, "u-乙", Verdict.REJECT)]
+        acts = [partial(decide_from_desk, there, [told], busy_desk.at) for told in clicks]
+        here = decide(busy_desk, busy_desk.item(ref, "甲"), "reject")
+        results = at_once([*acts, here])
+        won = [one for one in results if one == ["applied"] or not isinstance(one, (list, Exception))]
+        assert len(won) == 1, results
+        assert busy_desk.facts(ref).count("case.decided") == 1
+        relay.drain()
+        assert toy.paper(number).board.status.value == busy_desk.case(ref).state
+        assert toy.list_of("u-甲") == toy.list_of("u-乙") == []
+        assert busy_desk.case(ref).is_agreed

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import translation
 from pytest_django import DjangoAssertNumQueries
 
 from viatica.kernel import clock
 from viatica.kernel.errors import OutsideRefused, OutsideUnavailable
 from viatica.kernel.refs import Ref
+from viatica.offices.company.models import OutsideIdentity
 from viatica.offices.notices import queries, services, words
 from viatica.offices.notices.models import Notice, Sent
 from viatica.offices.notices.ports import Status, Tone
@@ -209,28 +211,103 @@ def test_nobody_marks_anothers_notices_read(oa: Connection) -> None:
     assert queries.unread_count(viewer(owner)) == 0
 
 
-# To-dos
+# Things to do
 
 
-def test_a_todo_lives_in_the_persons_oa(oa: Connection, board: Board) -> None:
-    boss = link(hire("E1", language="en"), oa)
-    key = "viatica-item-7"
-    assert services.put_todo(
-        employee_id=boss.pk, key=key, subject="Decide {number}", params={"number": "BX-1"}, ref=REF, at=AT,
-        url="https://v/x",
+TODO = "viatica-item-7-20261124060500"
+
+
+def ask(*employee_ids: int, kind: str = "case.opened", at: datetime = AT, key: str = TODO) -> set[int]:
+    return services.ask_many(
+        tasks=[services.Task(one, key, "https://v/x") for one in employee_ids],
+        subject="Decide {number}", params={"number": "BX-1"}, ref=REF, at=at, kind=kind,
     )  # fmt: skip
+
+
+def over(*employee_ids: int, kind: str, is_done: bool = True, key: str = TODO) -> int:
+    gone = [services.Over(one, key, kind, is_done) for one in employee_ids]
+    return services.settle(over=gone, ref=REF, at=AT)
+
+
+def test_a_todo_lives_in_the_persons_oa(
+    oa: Connection, board: Board, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    boss, nobody = link(hire("E1", language="en"), oa), hire("E2")
+    with django_assert_num_queries(2):
+        assert ask(boss.pk, nobody.pk) == {boss.pk}
     relay.drain()
-    todo, state = board.todos["u-E1", key]
+    todo, state = board.todos["u-E1", TODO]
     assert (todo.subject, todo.url, state) == ("Decide BX-1", "https://v/x", "open")
-    assert services.finish_todo(employee_id=boss.pk, key=key, ref=REF, at=AT)
+    assert board.cards == {}  # told once
+    assert Notice.objects.get(employee=boss).sent == Sent.TODO
+    with django_assert_num_queries(2):
+        assert over(boss.pk, nobody.pk, kind="case.approved") == 1
     relay.drain()
-    assert board.todos["u-E1", key][1] == "done"
-    assert services.remove_todo(employee_id=boss.pk, key=key, ref=REF, at=AT)
+    assert board.todos["u-E1", TODO][1] == "done"
+
+
+def test_what_was_never_theirs_to_do_is_taken_away(oa: Connection, board: Board) -> None:
+    boss = link(hire("E1"), oa)
+    ask(boss.pk)
+    relay.drain()
+    assert over(boss.pk, kind="case.cancelled", is_done=False, key="viatica-item-8") == 0
+    assert over(boss.pk, kind="case.cancelled", is_done=False) == 1
     relay.drain()
     assert board.todos == {}
 
 
+def test_over_before_it_was_put_leaves_nothing(oa: Connection, board: Board) -> None:
+    boss = link(hire("E1"), oa)
+    ask(boss.pk)
+    over(boss.pk, kind="case.cancelled", is_done=False)
+    relay.drain()
+    assert board.todos == {}
+
+
+def test_a_todo_is_finished_where_it_was_put(oa: Connection, board: Board) -> None:
+    boss = link(hire("E1"), oa)
+    ask(boss.pk)
+    relay.drain()
+    first = Connection.objects.create(slug="new", kind="board", name="新公告栏", uses=["todo"])
+    OutsideIdentity.objects.create(employee=boss, connection=first, userid="n-E1")
+    Connection.objects.filter(pk=oa.pk).update(uses=["messages"])
+    over(boss.pk, kind="case.approved")
+    relay.drain()
+    assert board.todos["u-E1", TODO][1] == "done"
+
+
+def test_where_there_is_no_list_a_card_asks_and_says_when_it_is_over(oa: Connection, board: Board) -> None:
+    Connection.objects.update(uses=["messages"])
+    boss, other = link(hire("E1"), oa), link(hire("E2"), oa)
+    with clock.fixed(AT):
+        assert ask(boss.pk, other.pk) == {boss.pk, other.pk}
+        relay.drain()
+        (_, card), _ = board.cards.values()
+        assert (card.url, board.words(), board.todos) == ("https://v/x", ["To decide", "To decide"], {})
+        assert over(boss.pk, kind="case.handed_over") == 1
+        relay.drain()
+    assert sorted(board.words()) == ["Handed over", "To decide"]
+
+
+def test_a_card_that_is_still_on_its_way_says_so_too(oa: Connection, board: Board) -> None:
+    Connection.objects.update(uses=["messages"])
+    boss = link(hire("E1"), oa)
+    with clock.fixed(AT):
+        ask(boss.pk)
+        assert over(boss.pk, kind="case.cancelled", is_done=False) == 1
+        relay.drain()
+    assert board.words() == ["No longer needed"]
+
+
+def test_links_sign_in_where_the_connection_does(oa: Connection, board: Board) -> None:
+    Connection.objects.update(uses=["messages", "sign_in"])
+    page = f"{settings.PUBLIC_URL}/approvals/7"
+    tell(link(hire("E1"), oa).pk, url=page)
+    relay.drain()
+    ((_, card),) = board.cards.values()
+    assert card.url == f"{settings.PUBLIC_URL}/sign-in/with/board?next=%2Fapprovals%2F7"
+
+
 def test_someone_without_an_oa_has_no_todo_there(oa: Connection, board: Board) -> None:
-    owner = hire("E1")
-    assert not services.put_todo(employee_id=owner.pk, key="k", subject="x", params={}, ref=REF, at=AT)
+    assert ask(hire("E1").pk) == set()
     assert not OutboxMessage.objects.exists()
