@@ -36,11 +36,15 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def worker(args: argparse.Namespace) -> int:
-    """Relay and scheduled jobs, until SIGTERM or SIGINT; then what is under way is finished. Exit 1 if the relay broke."""
+    """Relay, scheduled jobs and long connections, until SIGTERM or SIGINT; then what is under way is finished.
+
+    Exit 1 if the relay broke.
+    """
     from viatica.spine.jobs import Clerk
     from viatica.spine.relay import Worker
+    from viatica.spine.streams import Switchboard
 
-    relay, clerk = Worker(), Clerk()
+    relay, clerk, switchboard = Worker(), Clerk(), Switchboard()
     asked: list[str] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         # No more than this: a handler interrupts the main thread anywhere, even inside a lock it would want.
@@ -48,13 +52,16 @@ def worker(args: argparse.Namespace) -> int:
     work = threading.Thread(target=relay.run, name="relay")
     work.start()
     clerk.start()
+    switchboard.start()
     while work.is_alive() and not asked:
         work.join(0.1)
     log.info("worker.stopping", signal=asked[0] if asked else None)
     relay.stop()
     clerk.stop()
+    switchboard.stop()
     work.join()
     clerk.join()
+    switchboard.join()
     return 0 if asked else 1
 
 

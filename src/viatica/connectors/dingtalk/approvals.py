@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from viatica.connectors.dingtalk import translate
 from viatica.connectors.dingtalk.client import DingTalkClient
-from viatica.connectors.dingtalk.errors import (
-    SYSTEM,
-    TERMINATE_BAN_S,
-    AlreadyEnded,
-    NoSuchInstance,
-    TooEarlyToWithdraw,
-)
+from viatica.connectors.dingtalk.errors import SYSTEM, TERMINATE_BAN_S, TooEarlyToWithdraw
 from viatica.connectors.dingtalk.translate import FormMap, Instance
+from viatica.connectors.errors import AlreadyEnded, NoSuchInstance
 from viatica.kernel import clock
 from viatica.kernel.errors import OutsideRefused
 from viatica.offices.approval.ports import (
@@ -47,6 +43,7 @@ class DingTalkApproval:
         cc=True,
         callback="push",
         list_window_days=WINDOW.days,
+        may_be_undone=True,
     )
 
     def __init__(self, connection: Connection) -> None:
@@ -69,8 +66,19 @@ class DingTalkApproval:
     def look(self, case: CaseRef) -> CaseState | None:
         if case.instance_id is not None:
             found = self.instance(case.instance_id)
-            return found.state if found else CaseState(case.instance_id, None, CaseStatus.GONE)
+            return self.standing(found) if found else CaseState(case.instance_id, None, CaseStatus.GONE)
         return self._find(case)
+
+    def standing(self, found: Instance) -> CaseState:
+        """What has been approved may be taken back by an instance of its own, which is then attached to it."""
+        state = found.state
+        if state.status is CaseStatus.APPROVED and any(map(self._is_revocation, found.attached)):
+            return replace(state, status=CaseStatus.WITHDRAWN)
+        return state
+
+    def _is_revocation(self, instance_id: str) -> bool:
+        found = self.instance(instance_id)
+        return found is not None and bool(found.revokes) and found.state.status is CaseStatus.APPROVED
 
     def _find(self, case: CaseRef) -> CaseState | None:
         """By our number: what its applicant started with this form since the case was opened."""
@@ -80,7 +88,7 @@ class DingTalkApproval:
         for instance_id in self._ids(mapping, start, start + WINDOW, originator):
             found = self.instance(instance_id)
             if found is not None and found.state.number == case.number:
-                return found.state
+                return self.standing(found)
         return None
 
     def instance(self, instance_id: str) -> Instance | None:

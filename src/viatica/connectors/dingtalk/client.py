@@ -5,37 +5,45 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from viatica.connectors.dingtalk import errors
 from viatica.connectors.dingtalk.errors import SYSTEM
+from viatica.connectors.errors import NoSuchInstance, sorted_error
 from viatica.connectors.http import Answer, Client, Values
 from viatica.connectors.redaction import redact
-from viatica.connectors.tokens import Token, TokenCache, TokenRejected
-from viatica.kernel.errors import BadInput, OutsideError, OutsideRefused, OutsideUnavailable, OutsideUnknown
+from viatica.connectors.setup import Setup
+from viatica.connectors.tokens import Token, TokenCache
+from viatica.kernel.errors import OutsideRefused, OutsideUnavailable, OutsideUnknown
 from viatica.kernel.words import N_
 from viatica.spine.models import Connection
+from viatica.spine.quotas import Quota
 
 Json = dict[str, Any]
 
 IDS_PER_PAGE = 20
 USERS_PER_PAGE = 100
 
+# Of all apps of a company together; who buys more says so in the connection's settings.
+CALLS = Quota("calls_a_month", N_("API calls a month"), 5000, source="调用频次与限流")
+FREE = (
+    "/v1.0/oauth2/", "/v1.0/contact/", "/v1.0/gateway/", "/auth/", "/topapi/user/", "/topapi/v2/user/",
+    "/topapi/v2/department/",
+)  # fmt: skip
+
 _tokens = TokenCache()
 
 
-class ConnectionIncomplete(BadInput):
-    code = "dingtalk.connection_incomplete"
-    message = N_("The connection “{name}” lacks {missing}.")
-    hint = N_("Enter it on the connection's page; it stands in the DingTalk developer console.")
-
-
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """One app of one organisation, from `Connection.settings` and its sealed credentials."""
+class DingTalkSetup(Setup):
+    needed = ("app_key", "app_secret")
+    usual = {
+        "base_url": "https://api.dingtalk.com",
+        "oapi_base_url": "https://oapi.dingtalk.com",
+        "login_url": "https://login.dingtalk.com",
+    }
 
-    name: str
     base_url: str
     oapi_base_url: str
     login_url: str
@@ -46,50 +54,23 @@ class Setup:
     token: str = field(default="", repr=False)
     aes_key: str = field(default="", repr=False)
 
-    @classmethod
-    def of(cls, connection: Connection) -> Setup:
-        """Raises ConnectionIncomplete without app_key or app_secret."""
-        settings, secrets = connection.settings, connection.secrets()
-        known = {name: str(secrets.get(name) or settings.get(name) or "") for name in _CREDENTIALS}
-        for needed in ("app_key", "app_secret"):
-            if not known[needed]:
-                raise ConnectionIncomplete(name=connection.name, missing=needed)
-        return cls(
-            name=connection.name,
-            base_url=settings.get("base_url") or "https://api.dingtalk.com",
-            oapi_base_url=settings.get("oapi_base_url") or "https://oapi.dingtalk.com",
-            login_url=settings.get("login_url") or "https://login.dingtalk.com",
-            **known,
-        )
-
-    def need(self, name: str) -> str:
-        """A credential that only some uses ask for. Raises ConnectionIncomplete."""
-        value = str(getattr(self, name))
-        if not value:
-            raise ConnectionIncomplete(name=self.name, missing=name)
-        return value
-
     @property
     def owner_keys(self) -> tuple[str, ...]:
         """Who callbacks are addressed to: the app; the organisation when registered the old way."""
         return tuple(key for key in (self.app_key, self.corp_id) if key)
 
 
-_CREDENTIALS = ("app_key", "app_secret", "corp_id", "agent_id", "token", "aes_key")
-
-
 class DingTalkClient:
     """Each method is one call (or one loop of pages) and gives the business part of the answer as JSON."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: DingTalkSetup) -> None:
         self.setup = setup
-        secrets = tuple(filter(None, (setup.app_secret, setup.token, setup.aes_key)))
-        self._new = Client(SYSTEM, setup.base_url, secrets=secrets)
-        self._old = Client(SYSTEM, setup.oapi_base_url, secrets=secrets)
+        self._new = Client(SYSTEM, setup.base_url, secrets=setup.secrets)
+        self._old = Client(SYSTEM, setup.oapi_base_url, secrets=setup.secrets)
 
     @classmethod
-    def of(cls, connection: Connection) -> DingTalkClient:
-        return cls(Setup.of(connection))
+    def of(cls, connection: Connection) -> Self:
+        return cls(DingTalkSetup.of(connection))
 
     # approvals
 
@@ -105,8 +86,8 @@ class DingTalkClient:
         """None when DingTalk knows no such instance."""
         query = {"processInstanceId": instance_id}
         try:
-            return _result(self._ask_new("GET", "/v1.0/workflow/processInstances", query=query))
-        except errors.NoSuchInstance:
+            return result_of(self._ask_new("GET", "/v1.0/workflow/processInstances", query=query))
+        except NoSuchInstance:
             return None
 
     def instance_ids(
@@ -125,7 +106,7 @@ class DingTalkClient:
             if userids:
                 body["userIds"] = list(userids)
             path = "/v1.0/workflow/processes/instanceIds/query"
-            page = _result(self._ask_new("POST", path, body=body, is_repeatable=True))
+            page = result_of(self._ask_new("POST", path, body=body, is_repeatable=True))
             yield from (str(one) for one in page.get("list") or [])
             following = str(page.get("nextToken") or "")
             token = int(following) if following.isdecimal() else None
@@ -148,7 +129,7 @@ class DingTalkClient:
 
     def form_schema(self, process_code: str) -> Json:
         path = "/v1.0/workflow/forms/schemas/processCodes"
-        return _result(self._ask_new("GET", path, query={"processCode": process_code}))
+        return result_of(self._ask_new("GET", path, query={"processCode": process_code}))
 
     # messages
 
@@ -163,7 +144,7 @@ class DingTalkClient:
         path = "/topapi/message/corpconversation/asyncsend_v2"
         return str(self._ask_old("POST", path, form=form, is_repeatable=True).get("task_id") or "")
 
-    def send_result(self, task_id: str) -> Json:
+    def sendresult_of(self, task_id: str) -> Json:
         form = {"agent_id": self.setup.need("agent_id"), "task_id": task_id}
         answer = self._ask_old("POST", "/topapi/message/corpconversation/getsendresult", form=form)
         return answer.get("send_result") or {}
@@ -181,23 +162,32 @@ class DingTalkClient:
 
     def create_todo(self, unionid: str, body: Json) -> Json:
         """Raises TaskExists when its sourceId was used before."""
-        return self._ask_new(
-            "POST", f"/v1.0/todo/users/{_part(unionid)}/tasks", body=body, is_repeatable=True
-        )
+        return self._ask_new("POST", f"/v1.0/todo/users/{part(unionid)}/tasks", body=body, is_repeatable=True)
 
     def todo_by_source(self, unionid: str, source_id: str) -> Json | None:
         try:
-            return self._ask_new("GET", f"/v1.0/todo/users/{_part(unionid)}/tasks/sources/{_part(source_id)}")
+            return self._ask_new("GET", f"/v1.0/todo/users/{part(unionid)}/tasks/sources/{part(source_id)}")
         except errors.TodoGone:
             return None
 
     def update_todo(self, unionid: str, task_id: str, body: Json) -> None:
-        path = f"/v1.0/todo/users/{_part(unionid)}/tasks/{_part(task_id)}"
+        path = f"/v1.0/todo/users/{part(unionid)}/tasks/{part(task_id)}"
         self._ask_new("PUT", path, query={"operatorId": unionid}, body=body, is_repeatable=True)
 
     def delete_todo(self, unionid: str, task_id: str) -> None:
-        path = f"/v1.0/todo/users/{_part(unionid)}/tasks/{_part(task_id)}"
+        path = f"/v1.0/todo/users/{part(unionid)}/tasks/{part(task_id)}"
         self._ask_new("DELETE", path, query={"operatorId": unionid}, is_repeatable=True)
+
+    def open_todos(self, unionid: str) -> Iterator[Json]:
+        """What somebody still has to do, in the app's own words; page after page."""
+        path, token = f"/v1.0/todo/users/{part(unionid)}/org/tasks/query", ""
+        while True:
+            body: Json = {"isDone": False} | ({"nextToken": token} if token else {})
+            page = self._ask_new("POST", path, body=body, is_repeatable=True)
+            yield from page.get("todoCards") or []
+            token = str(page.get("nextToken") or "")
+            if not token:
+                return
 
     # sign-in
 
@@ -221,15 +211,15 @@ class DingTalkClient:
         try:
             answer = self._ask_old("POST", "/topapi/user/getbyunionid", form={"unionid": unionid})
         except OutsideRefused as refusal:
-            if refusal.params.get("errcode") in errors.NO_USER_OLD:
+            if refusal.params.get("outside_code") in errors.NO_USER_OLD:
                 return None
             raise
-        result = _result(answer)
+        result = result_of(answer)
         return str(result["userid"]) if str(result.get("contact_type", "0")) == "0" else None
 
     def user_by_code(self, code: str) -> Json:
         """Who opened our page inside DingTalk (免登); a code works once and for five minutes."""
-        return _result(self._ask_old("POST", "/topapi/v2/user/getuserinfo", form={"code": code}))
+        return result_of(self._ask_old("POST", "/topapi/v2/user/getuserinfo", form={"code": code}))
 
     def jsapi_ticket(self) -> str:
         def fetch() -> Token:
@@ -245,16 +235,22 @@ class DingTalkClient:
         answer = self._ask_old("POST", "/topapi/v2/department/listsub", form={"dept_id": dept_id})
         return list(answer.get("result") or [])
 
-    def users_of(self, dept_id: str) -> Iterator[Json]:
-        cursor: int | None = 0
-        while cursor is not None:
-            form: Values = {"dept_id": dept_id, "cursor": cursor, "size": USERS_PER_PAGE}
-            page = _result(self._ask_old("POST", "/topapi/v2/user/list", form=form))
-            yield from page.get("list") or []
-            cursor = int(page["next_cursor"]) if page.get("has_more") in (True, "true") else None
-
     def user(self, userid: str) -> Json:
-        return _result(self._ask_old("POST", "/topapi/v2/user/get", form={"userid": userid}))
+        return result_of(self._ask_old("POST", "/topapi/v2/user/get", form={"userid": userid}))
+
+    # events without a public address
+
+    def open_stream(self) -> tuple[str, str]:
+        """Where to open a WebSocket for all events, and the ticket that opens it once."""
+        body = {
+            "clientId": self.setup.app_key,
+            "clientSecret": self.setup.app_secret,
+            "subscriptions": [{"type": "EVENT", "topic": "*"}],
+            "ua": "viatica",
+        }
+        answer = self._new.call("POST", "/v1.0/gateway/connections/open", json=body, is_repeatable=True)
+        opened = _new_envelope(answer)
+        return str(opened["endpoint"]), str(opened["ticket"])
 
     # tokens
 
@@ -290,9 +286,10 @@ class DingTalkClient:
             headers = {"x-acs-dingtalk-access-token": token}
             return _new_envelope(
                 self._new.call(
-                    method, path, query=query, json=body, headers=headers, is_repeatable=is_repeatable
+                    method, path, query=query, json=body, headers=headers, is_repeatable=is_repeatable,
+                    counts=_counts(path),
                 )
-            )
+            )  # fmt: skip
 
         key = ("dingtalk.new", self.setup.base_url, self.setup.app_key, self.setup.app_secret)
         return _tokens.use(SYSTEM, key, self._fetch_new_token, ask)
@@ -301,19 +298,25 @@ class DingTalkClient:
         def ask(token: str) -> Json:
             query = {"access_token": token}
             return _old_envelope(
-                self._old.call(method, path, query=query, form=form, is_repeatable=is_repeatable)
+                self._old.call(
+                    method, path, query=query, form=form, is_repeatable=is_repeatable, counts=_counts(path)
+                )
             )
 
         key = ("dingtalk.old", self.setup.oapi_base_url, self.setup.app_key, self.setup.app_secret)
         return _tokens.use(SYSTEM, key, self._fetch_old_token, ask)
 
 
-def _part(text: str) -> str:
+def part(text: str) -> str:
     """An id as one part of a path."""
     return quote(text, safe="")
 
 
-def _result(answer: Mapping[str, Any]) -> Json:
+def _counts(path: str) -> Mapping[str, int] | None:
+    return None if path.startswith(FREE) else {CALLS.name: 1}
+
+
+def result_of(answer: Mapping[str, Any]) -> Json:
     result = answer.get("result")
     return result if isinstance(result, dict) else {}
 
@@ -336,44 +339,9 @@ def _new_envelope(answer: Answer) -> Json:
     said = f"{code} {body.get('message') or body.get('Message') or ''}".strip()
     if answer.status == 200 and not code and str(body.get("success", True)).lower() != "false":
         return body
-    raise _new_refusal(answer, code, redact(said, answer.secrets) or answer.said)
-
-
-def _new_refusal(answer: Answer, code: str, said: str) -> Exception:
-    unavailable = {"system": SYSTEM, "said_by": said}
-    if code in errors.TOKEN_BAD_NEW:
-        return TokenRejected(said)
-    if errors.QUOTA_NEW in code:
-        return errors.QuotaUsedUp(**unavailable, retry_after=errors.QUOTA_PAUSE_S)
-    if any(mark in code for mark in errors.RATE_NEW) or code.endswith(errors.LOCKED_NEW):
-        return OutsideUnavailable(**unavailable, retry_after=answer.retry_after or errors.BUSY_PAUSE_S)
-    if (
-        answer.status >= 500
-        or code in errors.BUSY_NEW
-        or (code == "internalError" and not answer.is_repeatable)
-    ):
-        if not answer.is_repeatable:
-            return OutsideUnknown(system=SYSTEM, said_by=said)
-        return OutsideUnavailable(**unavailable, retry_after=answer.retry_after)
-    if answer.status == 429:
-        return answer.trouble()
-    return _known_refusal(code, said)
-
-
-def _known_refusal(code: str, said: str) -> OutsideError:
-    match code:
-        case "aflowProcessInstStatusException":
-            return errors.AlreadyEnded(system=SYSTEM, said_by=said)
-        case "aflowProcessInstNotExist" | "processInstanceNotExist" | "process.inst.notExist":
-            return errors.NoSuchInstance(system=SYSTEM, said_by=said)
-        case "todo.taskCreate.paramError" if errors.TODO_EXISTS.search(said):
-            return errors.TaskExists(system=SYSTEM, said_by=said)
-        case "todo.task.notFound":
-            return errors.TodoGone(system=SYSTEM, said_by=said)
-        case _ if code.startswith("todo.") and errors.TODO_GONE.search(said):
-            return errors.TodoGone(system=SYSTEM, said_by=said)
-        case _:
-            return OutsideRefused(system=SYSTEM, said_by=said, outside_code=code)
+    said = redact(said, answer.secrets)
+    reading = errors.reading_new(code, said, is_repeatable=answer.is_repeatable)
+    raise sorted_error(answer, said, reading, outside_code=code)
 
 
 def _old_envelope(answer: Answer) -> Json:
@@ -386,20 +354,6 @@ def _old_envelope(answer: Answer) -> Json:
         return body
     sub = str(body.get("sub_code") or "")
     said = f"{errcode} {body.get('errmsg', '')} {sub} {body.get('sub_msg') or ''}".strip()
-    raise _old_refusal(answer, errcode, sub, redact(said, answer.secrets))
-
-
-def _old_refusal(answer: Answer, errcode: int, sub: str, said: str) -> Exception:
     # 88 wraps another code of the older gateway.
-    inner = int(sub) if errcode == 88 and sub.isdecimal() else errcode
-    if inner in errors.TOKEN_BAD_OLD:
-        return TokenRejected(said)
-    if inner == errors.QUOTA_OLD:
-        return errors.QuotaUsedUp(system=SYSTEM, said_by=said, retry_after=errors.QUOTA_PAUSE_S)
-    if inner in errors.RATE_OLD:
-        return OutsideUnavailable(system=SYSTEM, said_by=said, retry_after=errors.BUSY_PAUSE_S)
-    if inner in errors.BUSY_OLD:
-        if answer.is_repeatable:
-            return OutsideUnavailable(system=SYSTEM, said_by=said)
-        return OutsideUnknown(system=SYSTEM, said_by=said)
-    return OutsideRefused(system=SYSTEM, said_by=said, errcode=inner)
+    code = int(sub) if errcode == 88 and sub.isdecimal() else errcode
+    raise sorted_error(answer, redact(said, answer.secrets), errors.OLD.get(code), outside_code=code)

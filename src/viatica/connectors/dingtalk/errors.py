@@ -6,52 +6,23 @@ Source: vendor pages 全局错误码, 调用频次与限流, and each call's own
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from viatica.kernel.errors import OutsideRefused, OutsideUnavailable
+from viatica.connectors.errors import AlreadyEnded, NoSuchInstance, PersonUnknown, QuotaUsedUp, Reading
+from viatica.connectors.tokens import TokenRejected
+from viatica.kernel.errors import OutsideRefused, OutsideUnavailable, OutsideUnknown
 from viatica.kernel.words import N_
 
 SYSTEM = "钉钉"
 
-QUOTA_PAUSE_S = 6 * 3600.0  # a monthly quota does not come back in minutes, but can be bought any hour
-BUSY_PAUSE_S = 1.0
 BLOCKED_PAUSE_S = 300.0  # an address that called too often is shut out for five minutes
 TERMINATE_BAN_S = 15.0
-
-
-class FormNotMapped(OutsideRefused):
-    code = "dingtalk.form_not_mapped"
-    message = N_("The DingTalk form of “{kind}” is not mapped: {missing}.")
-    hint = N_("Complete the connection's form mapping, then replay the message.")
-
-
-class FormDoesNotFit(OutsideRefused):
-    code = "dingtalk.form_does_not_fit"
-    message = N_("“{what}” holds more than a DingTalk form may ({said_by}).")
-    hint = N_("Split the document, or map fewer fields.")
-
-
-class QuotaUsedUp(OutsideUnavailable):
-    code = "dingtalk.quota_used_up"
-    message = N_("The company's DingTalk calls of this month are used up.")
-    hint = N_("Buy more calls in the DingTalk admin console, or wait for the next month; nothing is lost.")
 
 
 class TooEarlyToWithdraw(OutsideUnavailable):
     code = "dingtalk.too_early_to_withdraw"
     message = N_("DingTalk does not let an approval be withdrawn in its first 15 seconds.")
     hint = N_("It is withdrawn by itself in a moment.")
-
-
-class AlreadyEnded(OutsideRefused):
-    code = "dingtalk.already_ended"
-    message = N_("This approval has already ended in DingTalk.")
-    hint = N_("Reload: its outcome is being fetched.")
-
-
-class NoSuchInstance(OutsideRefused):
-    code = "dingtalk.no_such_instance"
-    message = N_("DingTalk has no such approval: {said_by}")
-    hint = N_("It may have been deleted there; see the document's timeline.")
 
 
 class TaskExists(OutsideRefused):
@@ -64,16 +35,59 @@ class TodoGone(OutsideRefused):
     code = "dingtalk.todo_gone"
 
 
-TOKEN_BAD_NEW = frozenset({"InvalidAuthentication"})
-TOKEN_BAD_OLD = frozenset({40001, 40014, 42001})
+class NoSuchTemplate(OutsideRefused):
+    code = "dingtalk.no_such_template"
+
+
+class TemplateExists(OutsideRefused):
+    """Another template of the company bears this name."""
+
+    code = "dingtalk.template_exists"
+
+
+NO_USER_OLD = frozenset({33012, 40003, 60111, 60121})
+OLD: Mapping[int, Reading] = {
+    **dict.fromkeys((40001, 40014, 42001), TokenRejected),
+    **dict.fromkeys((88002, 90002, 90018), OutsideUnavailable),
+    90020: QuotaUsedUp,
+    -1: OutsideUnknown,
+}
+NEW: Mapping[str, Reading] = {
+    "InvalidAuthentication": TokenRejected,
+    **dict.fromkeys(
+        ("systemError", "system.error", "ServiceUnavailable", "Throttling", "internalError"), OutsideUnknown
+    ),
+    "aflowProcessInstStatusException": AlreadyEnded,
+    **dict.fromkeys(
+        ("aflowProcessInstNotExist", "processInstanceNotExist", "process.inst.notExist"), NoSuchInstance
+    ),
+    "todo.task.notFound": TodoGone,
+    "userNotExist": PersonUnknown,
+    # 流程中心
+    **dict.fromkeys(("processNotExist", "process.error", "processcode.error"), NoSuchTemplate),
+    "formName.error": TemplateExists,
+    "integrated.state.invalid": AlreadyEnded,
+    "integrated.concurrency.error": OutsideUnavailable,
+    "integrated.qps.exceed": QuotaUsedUp,
+}
+# Codes that only contain what they mean, such as Forbidden.AccessDenied.QpmLimitForAppkeyAndApi.
 QUOTA_NEW = "ApiCountLimitForOrg"
-QUOTA_OLD = 90020
-RATE_NEW = ("QpsLimit", "QpmLimit", "flowControl", "RateLimit")
-RATE_OLD = frozenset({88002, 90002, 90018})
-BUSY_NEW = frozenset({"systemError", "system.error", "ServiceUnavailable", "Throttling"})
-LOCKED_NEW = "lockError"
+RATE_NEW = re.compile(r"QpsLimit|QpmLimit|flowControl|RateLimit|lockError$")
 # The to-do service tells these apart in words only; an unknown person is neither.
 TODO_EXISTS = re.compile(r"(?i)task (already )?exists?|待办已存在")
 TODO_GONE = re.compile(r"(?i)task (is )?(not exist|not found)|待办不存在")
-BUSY_OLD = frozenset({-1})
-NO_USER_OLD = frozenset({33012, 40003, 60111, 60121})
+
+
+def reading_new(code: str, said: str, *, is_repeatable: bool) -> Reading | None:
+    """Of the new generation's codes, which are words."""
+    if QUOTA_NEW in code:
+        return QuotaUsedUp
+    if RATE_NEW.search(code):
+        return OutsideUnavailable
+    if code == "todo.taskCreate.paramError" and TODO_EXISTS.search(said):
+        return TaskExists
+    if code.startswith("todo.") and TODO_GONE.search(said):
+        return TodoGone
+    if code == "internalError" and is_repeatable:
+        return None  # so it also says of what it will never do
+    return NEW.get(code)

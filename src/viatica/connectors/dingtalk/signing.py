@@ -17,31 +17,14 @@ from urllib.parse import unquote
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from viatica.kernel.errors import BadInput, NotAllowed
+from viatica.connectors.errors import ForeignCallback, ForgedCallback, UnreadableCallback
+from viatica.kernel.errors import BadInput
 from viatica.kernel.words import N_
 
 _RANDOM = 16
 _LENGTH = 4
 _BLOCK = 16
 _PAD = 32  # PKCS#7 over 32 bytes, although AES has blocks of 16
-
-
-class ForgedCallback(NotAllowed):
-    code = "dingtalk.callback_forged"
-    message = N_("This callback was not signed with the connection's token.")
-    hint = N_("Check Token and EncodingAESKey in the developer console against the connection.")
-
-
-class ForeignCallback(NotAllowed):
-    code = "dingtalk.callback_foreign"
-    message = N_("This callback was meant for another app.")
-    hint = N_("Check AppKey and CorpId of the connection against the developer console.")
-
-
-class UnreadableCallback(BadInput):
-    code = "dingtalk.callback_unreadable"
-    message = N_("This callback cannot be decrypted.")
-    hint = N_("Check EncodingAESKey in the developer console against the connection.")
 
 
 class BadAesKey(BadInput):

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from viatica.connectors.dingtalk.errors import SYSTEM, FormDoesNotFit, FormNotMapped
+from viatica.connectors.dingtalk.errors import SYSTEM
+from viatica.connectors.errors import FormDoesNotFit, FormNotMapped
 from viatica.offices.approval.ports import (
     ApprovalNews,
     ApproverGroup,
@@ -122,6 +123,15 @@ def _label(label: Any) -> Label:
 def component_name(label: Label) -> str:
     """A date range is named by the JSON array of its two labels."""
     return label if isinstance(label, str) else _dumps(list(label))
+
+
+def labels_of_range(label: str) -> tuple[str, str] | None:
+    """Both labels of a date range; None where the label is a single one."""
+    match _loads(label) if label.startswith("[") else None:
+        case [str(start), str(end)]:
+            return start, end
+        case _:
+            return None
 
 
 def same_name(one: str, other: str) -> bool:
@@ -289,18 +299,24 @@ TASK_RESULT = {
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One approval instance. `revokes` names the instance whose approval this one takes back."""
+    """One approval instance. `revokes` names the instance whose approval this one takes back, when it is approved.
+
+    `attached`: instances that came of this one after its approval, such as one that takes it back.
+    """
 
     state: CaseState
     originator_userid: str
     started_at: datetime | None
     revokes: str = ""
+    attached: tuple[str, ...] = ()
 
 
 def instance(instance_id: str, result: Json, number_labels: Iterable[str]) -> Instance:
     """From 获取单个审批实例详情's `result`. `number_labels`: under which our number may stand."""
     fields = {one["name"]: str(one.get("value") or "") for one in result.get("formComponentValues") or []}
-    number = next((fields[label] for label in number_labels if fields.get(label)), None)
+    revokes = str(result.get("mainProcessInstanceId") or "") if result.get("bizAction") == "REVOKE" else ""
+    # What takes an approval back bears a copy of its form.
+    number = None if revokes else next((fields[label] for label in number_labels if fields.get(label)), None)
     state = CaseState(
         instance_id=InstanceId(instance_id),
         number=number,
@@ -309,8 +325,13 @@ def instance(instance_id: str, result: Json, number_labels: Iterable[str]) -> In
         fields=fields,
         finished_at=moment(result.get("finishTime")),
     )
-    revokes = str(result.get("mainProcessInstanceId") or "") if result.get("bizAction") == "REVOKE" else ""
-    return Instance(state, str(result.get("originatorUserId", "")), moment(result.get("createTime")), revokes)
+    return Instance(
+        state,
+        str(result.get("originatorUserId", "")),
+        moment(result.get("createTime")),
+        revokes,
+        tuple(str(one) for one in result.get("attachedProcessInstanceIds") or ()),
+    )
 
 
 def case_status(status: str, result: str) -> CaseStatus:
@@ -504,21 +525,21 @@ def _schema_item(one: Json) -> SchemaItem:
     children = one.get("children") or props.get("children") or []
     label = props.get("label")
     return SchemaItem(
-        label=_dumps(label) if isinstance(label, list) else str(label or ""),
+        label=_component_label(label),
         component=str(one.get("componentName") or one.get("componentType") or ""),
         is_required=_truth(props.get("required")),
         children=tuple(_schema_item(child) for child in children),
     )
 
 
+def _component_label(label: Any) -> str:
+    """A date range's two labels, a list or JSON of one, are always written the same way."""
+    text = _dumps(label) if isinstance(label, list) else str(label or "")
+    pair = labels_of_range(text)
+    return _dumps(list(pair)) if pair else text
+
+
 # --- directory -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class OutsideDepartment:
-    dept_id: str
-    name: str
-    parent_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -533,10 +554,6 @@ class OutsideUser:
     mobile: str = ""
     is_active: bool = True
     email: str = field(default="", repr=False)
-
-
-def department(row: Json) -> OutsideDepartment:
-    return OutsideDepartment(str(row["dept_id"]), str(row.get("name", "")), str(row.get("parent_id") or ""))
 
 
 def user(row: Json) -> OutsideUser:

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from simulators.dingtalk.company import default_document
 from simulators.dingtalk.testing import Running, running
-from viatica.connectors.dingtalk import client, standard
+from viatica.connectors import registry, testing
+from viatica.connectors.dingtalk import client
 from viatica.connectors.tokens import TokenCache
-from viatica.kernel import clock
-from viatica.kernel.money import Money
 from viatica.offices.approval.ports import (
     ApproverGroup,
     Attachment,
     CaseForm,
     CaseOrder,
-    CaseRef,
-    Field,
-    FieldKind,
     GroupMode,
-    InstanceId,
-    Line,
     OutsidePerson,
 )
 from viatica.spine.models import Connection
@@ -47,24 +40,22 @@ def dingtalk(dingtalk_server: Running, monkeypatch: pytest.MonkeyPatch) -> Runni
     return dingtalk_server
 
 
+KINDS = {"expense_report": "expense", "travel_request": "travel"}
+USES = ("approval", "messages", "todo", "directory", "sign_in")
+
+
 def connection_to(server: Running, **settings: Any) -> Connection:
-    """Not saved; `settings` go over the usual ones."""
-    codes = {
-        "expense_report": server.process_codes["expense"],
-        "travel_request": server.process_codes["travel"],
-    }
+    """Not saved; `settings` go over the usual ones. Its forms are what the simulator's own templates suggest."""
     connection = Connection(
         slug="dingtalk",
         kind="dingtalk",
         name="钉钉",
-        uses=list(standard.USES),
-        settings=standard.settings(
-            process_codes=codes,
-            base_url=server.base_url,
-            oapi_base_url=server.oapi_base_url,
-            login_url=server.base_url,
-        )
-        | settings,
+        uses=list(USES),
+        settings={
+            "base_url": server.base_url,
+            "oapi_base_url": server.oapi_base_url,
+            "login_url": server.base_url,
+        },
     )
     connection.seal(
         {
@@ -76,6 +67,8 @@ def connection_to(server: Running, **settings: Any) -> Connection:
             "aes_key": server.aes_key,
         }
     )
+    codes = {kind: server.process_codes[short] for kind, short in KINDS.items()}
+    connection.settings |= {"forms": registry.suggest(connection, codes), **settings}
     return connection
 
 
@@ -84,52 +77,21 @@ def connection(dingtalk: Running) -> Connection:
     return connection_to(dingtalk)
 
 
-def form(*, lines: int = 2, **changes: Any) -> CaseForm:
-    return CaseForm(
-        title="张三 报销 上海客户拜访",
-        amount=Money("1280.50", "CNY"),
-        fields=(
-            Field("number", "单号", FieldKind.TEXT, "BX202611-000123"),
-            Field("reason", "事由", FieldKind.TEXT, changes.get("reason", "上海客户拜访")),
-            Field("period", "出差日期", FieldKind.DATE_RANGE, ["2026-11-02", "2026-11-05"]),
-            Field("amount", "金额（元）", FieldKind.MONEY, "1280.50"),
-            Field("url", "详情链接", FieldKind.TEXT, "https://viatica.example.com/reports/BX202611-000123"),
-        ),
-        lines=tuple(
-            Line({"category": "交通", "day": "2026-11-02", "amount": "10.10", "note": f"第 {no} 段"})
-            for no in range(1, lines + 1)
-        ),
-        attachments=(
-            Attachment("01 发票", "https://viatica.example.com/files/a.png", "a" * 64),
-            Attachment("02 发票", "https://viatica.example.com/files/b.png", "b" * 64),
-        ),
-        url="https://viatica.example.com/reports/BX202611-000123",
-    )
+FILES = (
+    Attachment("01 发票", "https://viatica.example.com/files/a.png", "a" * 64),
+    Attachment("02 发票", "https://viatica.example.com/files/b.png", "b" * 64),
+)
+ZHANGSAN = OutsidePerson(userid="zhangsan", name="张三", unionid="u", dept_id="11")
 
 
-def order(number: str = "BX202611-000123", **changes: Any) -> CaseOrder:
-    return CaseOrder(
-        number=number,
-        kind=changes.get("kind", "expense_report"),
-        title="张三 报销 上海客户拜访",
-        applicant=changes.get(
-            "applicant", OutsidePerson(userid="zhangsan", name="张三", unionid="u", dept_id="11")
-        ),
-        form=changes.get("form", form()),
-        opened_at=changes.get("opened_at", clock.now()),
-        approvers=changes.get("approvers", (ApproverGroup(GroupMode.NONE, ("lisiyuan",)),)),
-        cc=changes.get("cc", ()),
-    )
+def form(**changes: Any) -> CaseForm:
+    return testing.form(category="交通", files=FILES, **changes)
 
 
-def ref(one: CaseOrder, instance_id: InstanceId | None = None) -> CaseRef:
-    return CaseRef(
-        number=one.number,
-        kind=one.kind,
-        opened_at=one.opened_at,
-        instance_id=instance_id,
-        applicant_userid=one.applicant.userid,
-    )
-
-
-AT = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+def order(number: str = testing.NUMBER, **changes: Any) -> CaseOrder:
+    usual: dict[str, Any] = {
+        "applicant": ZHANGSAN,
+        "form": form(),
+        "approvers": (ApproverGroup(GroupMode.NONE, ("lisiyuan",)),),
+    }
+    return testing.order(number, **(usual | changes))

@@ -10,15 +10,11 @@ import pytest
 
 from simulators.dingtalk.testing import Running
 from viatica.connectors.dingtalk.approvals import DingTalkApproval
-from viatica.connectors.dingtalk.errors import (
-    AlreadyEnded,
-    FormNotMapped,
-    NoSuchInstance,
-    QuotaUsedUp,
-    TooEarlyToWithdraw,
-)
-from viatica.connectors.dingtalk.tests.conftest import connection_to, form, order, ref
+from viatica.connectors.dingtalk.errors import TooEarlyToWithdraw
+from viatica.connectors.dingtalk.tests.conftest import connection_to, form, order
 from viatica.connectors.dingtalk.translate import table_rows
+from viatica.connectors.errors import AlreadyEnded, FormNotMapped, NoSuchInstance, QuotaUsedUp
+from viatica.connectors.testing import ref
 from viatica.kernel import clock
 from viatica.kernel.errors import OutsideRefused, OutsideUnavailable, OutsideUnknown
 from viatica.offices.approval.ports import (

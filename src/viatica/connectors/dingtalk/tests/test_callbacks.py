@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 
 from simulators.dingtalk.testing import Running
-from viatica.connectors.dingtalk.callbacks import HEARD_AT, BadCallback, Looks, OldCallback, door
-from viatica.connectors.dingtalk.client import ConnectionIncomplete
-from viatica.connectors.dingtalk.signing import (
-    CallbackCipher,
+from viatica.connectors.dingtalk.callbacks import door
+from viatica.connectors.dingtalk.signing import CallbackCipher
+from viatica.connectors.dingtalk.tests.test_signing import INPUTS, REQUESTS, VECTORS
+from viatica.connectors.errors import (
+    BadCallback,
     ForeignCallback,
     ForgedCallback,
+    OldCallback,
     UnreadableCallback,
 )
-from viatica.connectors.dingtalk.tests.test_signing import INPUTS, REQUESTS, VECTORS
+from viatica.connectors.settling import HEARD_AT
+from viatica.connectors.setup import ConnectionIncomplete
 from viatica.kernel import clock
 from viatica.spine.hooks import RawCallback, Receipt
 from viatica.spine.models import Connection
@@ -154,17 +157,3 @@ def test_the_door_takes_a_small_part_of_its_deadline(connection: Connection) -> 
         for _ in range(100):
             door(connection, genuine)
     assert (time.perf_counter() - started) / 100 < 0.05  # the deadline is 1.5 s
-
-
-def test_one_look_covers_what_was_heard_before_it_began() -> None:
-    looks = Looks(most=2)
-    looks.note(1, "a", NOW)
-    assert looks.covers(1, "a", NOW - timedelta(seconds=1))
-    assert not looks.covers(1, "a", NOW)
-    assert not looks.covers(1, "a", NOW + timedelta(seconds=1))
-    assert not looks.covers(2, "a", NOW - timedelta(seconds=1))
-    looks.note(1, "a", NOW - timedelta(seconds=9))  # a slower look that began earlier
-    assert looks.covers(1, "a", NOW - timedelta(seconds=1))
-    looks.note(1, "b", NOW)
-    looks.note(1, "c", NOW)
-    assert not looks.covers(1, "a", NOW - timedelta(seconds=1))  # forgotten: one look more, no harm

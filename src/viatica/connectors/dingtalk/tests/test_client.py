@@ -8,8 +8,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from viatica.connectors.dingtalk import client as module
-from viatica.connectors.dingtalk.client import ConnectionIncomplete, DingTalkClient, Setup
-from viatica.connectors.dingtalk.errors import NoSuchInstance, QuotaUsedUp, TaskExists, TodoGone
+from viatica.connectors.dingtalk.client import DingTalkClient, DingTalkSetup
+from viatica.connectors.dingtalk.errors import TaskExists, TodoGone
+from viatica.connectors.errors import NoSuchInstance, PersonUnknown, QuotaUsedUp
+from viatica.connectors.setup import ConnectionIncomplete
 from viatica.connectors.tokens import TokenCache
 from viatica.kernel.errors import OutsideError, OutsideRefused, OutsideUnavailable, OutsideUnknown
 from viatica.spine.models import Connection
@@ -29,7 +31,7 @@ def client(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> DingTalkC
     )
     url = httpserver.url_for("")
     return DingTalkClient(
-        Setup("钉钉", url, url, url, app_key="key-of-app", app_secret="secret-of-app", agent_id="7")
+        DingTalkSetup("钉钉", url, url, url, app_key="key-of-app", app_secret="secret-of-app", agent_id="7")
     )
 
 
@@ -54,7 +56,7 @@ FIREWALL = {"status": 1111, "wait": 5, "source": "x5", "punish": "deny", "uuid":
         (200, {"success": "false"}, OutsideRefused, OutsideRefused, None),
         (200, {"code": "systemError", "message": "系统异常"}, OutsideUnavailable, OutsideUnknown, None),
         (400, {"code": "internalError", "message": "x"}, OutsideRefused, OutsideUnknown, None),
-        (400, {"Code": "userNotExist", "Message": "x"}, OutsideRefused, OutsideRefused, None),
+        (400, {"Code": "userNotExist", "Message": "x"}, PersonUnknown, PersonUnknown, None),
         (403, {"code": "Forbidden.AccessDenied.IpNotInWhiteList"}, OutsideRefused, OutsideRefused, None),
         (
             403,
@@ -187,9 +189,9 @@ def test_a_connection_says_what_it_lacks() -> None:
     connection = Connection(slug="d", kind="dingtalk", name="钉钉", settings={})
     connection.seal({"app_key": "k"})
     with pytest.raises(ConnectionIncomplete, match="app_secret"):
-        Setup.of(connection)
+        DingTalkSetup.of(connection)
     connection.seal({"app_key": "k", "app_secret": "s"})
-    setup = Setup.of(connection)
+    setup = DingTalkSetup.of(connection)
     assert (setup.base_url, setup.oapi_base_url, setup.login_url) == (
         "https://api.dingtalk.com",
         "https://oapi.dingtalk.com",

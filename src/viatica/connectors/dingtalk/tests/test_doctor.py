@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+import pytest
 
 from simulators.dingtalk.testing import Running
 from viatica.connectors.dingtalk.doctor import check
@@ -38,7 +41,7 @@ def test_a_label_the_template_lacks_and_one_nothing_fills(dingtalk: Running) -> 
     fields = connection.settings["forms"]["expense_report"]["fields"]
     fields["reason"] = "报销事由"
     assert found(connection)[2:4] == [
-        ("form.expense_report", False, {"label": "报销事由"}),
+        ("form.expense_report", False, {"key": "报销事由", "field": "reason"}),
         ("form.expense_report", False, {"label": "事由"}),
     ]
 
@@ -58,19 +61,26 @@ def test_a_component_of_the_wrong_type(dingtalk: Running) -> None:
     ]
 
 
+def test_links_do_not_go_into_a_photo_component(dingtalk: Running) -> None:
+    connection = changed(dingtalk, expense_report={"attachments_as": "links"})
+    assert [one for one in found(connection) if not one[1]] == [
+        ("form.expense_report", False, {"label": "发票", "type": "DDPhotoField", "field": "attachments"})
+    ]
+
+
 def test_a_date_range_whose_two_labels_differ(dingtalk: Running) -> None:
     connection = connection_to(dingtalk)
     connection.settings["forms"]["travel_request"]["fields"]["period"] = ["开始", "结束"]
     assert found(connection)[-2:] == [
-        ("form.travel_request", False, {"label": '["开始","结束"]'}),
-        ("form.travel_request", False, {"label": '["开始时间","结束时间"]'}),
+        ("form.travel_request", False, {"key": '["开始","结束"]', "field": "period"}),
+        ("form.travel_request", False, {"label": "开始时间 结束时间"}),
     ]
 
 
 def test_a_column_the_table_lacks(dingtalk: Running) -> None:
     connection = connection_to(dingtalk)
     connection.settings["forms"]["expense_report"]["lines"]["columns"]["note"] = "备注"
-    assert ("form.expense_report", False, {"label": "备注"}) in found(connection)
+    assert ("form.expense_report", False, {"key": "备注", "field": "note"}) in found(connection)
 
 
 def test_a_template_that_is_gone(dingtalk: Running) -> None:
@@ -107,3 +117,30 @@ def test_a_mapping_that_is_no_mapping(dingtalk: Running) -> None:
     connection = changed(dingtalk)
     connection.settings["forms"]["expense_report"] = {"fields": {}}
     assert [one[:2] for one in found(connection)] == [("token", True), ("callback", True), ("forms", False)]
+
+
+def test_a_long_connection_is_tried_and_needs_no_callback_keys(
+    dingtalk: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connection_to(dingtalk, long_connection=True)
+    connection.seal(
+        {key: value for key, value in connection.secrets().items() if key not in ("token", "aes_key")}
+    )
+    assert found(connection)[:2] == [("token", True, {}), ("long_connection", True, {})]
+    assert dingtalk.connections() == []
+    dingtalk.fault("rate_limit", "/v1.0/gateway/connections/open", times=1)
+    assert found(connection)[1][:2] == ("long_connection", False)
+    monkeypatch.delitem(sys.modules, "viatica.connectors.dingtalk.stream_client", raising=False)
+    monkeypatch.setitem(sys.modules, "dingtalk_stream", None)
+    assert found(connection)[1] == ("long_connection", False, {"extra": "dingtalk-stream"})
+
+
+def test_the_process_centre_is_tried_where_tasks_are_shown(dingtalk: Running) -> None:
+    connection = connection_to(dingtalk)
+    connection.uses = ["desk"]
+    assert found(connection)[2] == ("desk", True, {})
+    dingtalk.fault("rate_limit", "/v1.0/workflow/processCentres/schemaNames/processCodes", times=1)
+    assert found(connection)[2][:2] == ("desk", False)
+    connection.settings["desk"] = "todo"
+    assert "desk" not in [name for name, *_ in found(connection)]
+    assert dingtalk.centre_instances() == []

@@ -1,4 +1,4 @@
-"""The directory, linking people, and the two ways to sign in."""
+"""The two ways to sign in."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from simulators.dingtalk.testing import Running
-from viatica.connectors.dingtalk.people import (
-    DingTalkDirectory,
-    DingTalkSignIn,
-    NotOfThisCompany,
-    link_people,
-)
-from viatica.connectors.dingtalk.tests.conftest import AT, connection_to
-from viatica.connectors.registry import LinkReport
-from viatica.kernel.errors import OutsideRefused, OutsideUnavailable
+from viatica.connectors.dingtalk.people import DingTalkSignIn
+from viatica.connectors.dingtalk.tests.conftest import connection_to
+from viatica.connectors.errors import NotOfThisCompany
+from viatica.kernel.errors import OutsideRefused
 from viatica.offices.access.models import User
 from viatica.offices.access.ports import SignedIn
 from viatica.offices.access.sign_in import Stranger, user_behind
@@ -36,89 +31,6 @@ def hire(number: str, mobile: str = "", *, is_active: bool = True) -> Employee:
 
 def unionid(dingtalk: Running, userid: str) -> str:
     return str(next(one["unionid"] for one in dingtalk.facts["users"] if one["userid"] == userid))
-
-
-# The directory
-
-
-def test_departments_come_parents_first(connection: Connection) -> None:
-    found = list(DingTalkDirectory.of(connection).departments())
-    assert [(one.dept_id, one.name, one.parent_id) for one in found] == [
-        ("10", "研发部", "1"), ("20", "销售部", "1"), ("30", "财务部", "1"), ("40", "人力行政部", "1"),
-        ("50", "市场部", "1"), ("11", "平台组", "10"),
-    ]  # fmt: skip
-
-
-def test_people_come_page_after_page_each_once(dingtalk: Running) -> None:
-    users = [{"userid": f"u{no}", "name": f"员工{no}", "dept_id_list": [2, 3]} for no in range(205)]
-    dingtalk.load({"departments": [{"dept_id": one, "name": str(one)} for one in (2, 3)], "users": users})
-    found = list(DingTalkDirectory.of(connection_to(dingtalk)).users())
-    assert [one.userid for one in found] == [f"u{no}" for no in range(205)]
-    assert found[0].dept_ids == ("2", "3")
-    assert dingtalk.calls()["POST /topapi/v2/user/list"] == 7  # one for the root, three for each other
-
-
-def test_nothing_is_read_before_it_is_asked_for(connection: Connection, dingtalk: Running) -> None:
-    users = DingTalkDirectory.of(connection).users()
-    next(users)
-    assert dingtalk.calls()["POST /topapi/v2/user/list"] == 1
-
-
-# Linking
-
-
-@pytest.mark.django_db
-def test_people_are_linked_by_number_then_by_mobile(dingtalk: Running) -> None:
-    connection = connection_to(dingtalk)
-    connection.save()
-    by_number = hire("E0004")  # zhangsan
-    by_mobile = hire("A-17", "+86 138-0000-0005")  # linxiao
-    hire("A-18", "13800000006")
-    hire("A-19", "13800000006")  # two share chenjing's mobile: neither is linked
-    hire("E0007", is_active=False)  # wulei's number, but he has left
-    assert link_people(connection, AT) == LinkReport(
-        read=12, linked=2, already=0,
-        unmatched=("周明远", "李思源", "陈静", "吴磊", "孙慧", "钱薇", "赵敏", "何涛", "徐佳", "王凯"),
-    )  # fmt: skip
-    rows = OutsideIdentity.objects.order_by("userid").values_list(
-        "employee_id", "userid", "unionid", "dept_id"
-    )
-    assert list(rows) == [
-        (by_mobile.pk, "linxiao", unionid(dingtalk, "linxiao"), "10"),
-        (by_number.pk, "zhangsan", unionid(dingtalk, "zhangsan"), "11"),
-    ]
-    again = link_people(connection, AT)
-    assert (again.linked, again.already, len(again.unmatched)) == (0, 2, 10)
-
-
-@pytest.mark.django_db
-def test_one_person_here_is_never_linked_to_two_there(dingtalk: Running) -> None:
-    dingtalk.load(
-        {
-            "departments": [],
-            "users": [
-                {"userid": "a", "name": "甲", "job_number": "E1"},
-                {"userid": "b", "name": "甲（旧）", "mobile": "13900000001"},
-                {"userid": "c", "name": "离职", "job_number": "E2", "active": False},
-            ],
-        }
-    )
-    connection = connection_to(dingtalk)
-    connection.save()
-    hire("E1", "13900000001")
-    hire("E2")
-    assert link_people(connection, AT) == LinkReport(read=2, linked=1, already=0, unmatched=("甲（旧）",))
-
-
-@pytest.mark.django_db
-def test_a_directory_that_breaks_off_links_nobody(dingtalk: Running) -> None:
-    connection = connection_to(dingtalk)
-    connection.save()
-    hire("E0001")
-    dingtalk.fault("html_page", "/topapi/v2/department/listsub", times=1)
-    with pytest.raises(OutsideUnavailable):
-        link_people(connection, AT)
-    assert not OutsideIdentity.objects.exists()
 
 
 # Signing in

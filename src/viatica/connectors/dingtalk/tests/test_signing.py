@@ -11,14 +11,12 @@ import pytest
 from viatica.connectors.dingtalk.signing import (
     BadAesKey,
     CallbackCipher,
-    ForeignCallback,
-    ForgedCallback,
-    UnreadableCallback,
     callback_signature,
     card_signature,
     jsapi_plain,
     jsapi_signature,
 )
+from viatica.connectors.errors import ForeignCallback, ForgedCallback, UnreadableCallback
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent.parent / "payloads" / "vectors.json").read_text())
 INPUTS = VECTORS["inputs"]

@@ -6,10 +6,8 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import urllib3
@@ -20,112 +18,47 @@ from pytest_httpserver import HTTPServer
 
 from simulators.dingtalk.testing import Running
 from viatica.connectors.dingtalk import connector
-from viatica.connectors.dingtalk.callbacks import HEARD_AT, Looks
 from viatica.connectors.dingtalk.signing import CallbackCipher
-from viatica.connectors.dingtalk.tests.conftest import connection_to, form
+from viatica.connectors.dingtalk.tests.conftest import connection_to
+from viatica.connectors.settling import HEARD_AT
+from viatica.connectors.testing import Office, Person, looks_afresh, office_of
 from viatica.kernel import clock
 from viatica.kernel.refs import Ref
-from viatica.offices.approval import hearing, services
-from viatica.offices.approval.models import Case
-from viatica.offices.approval.ports import Conclusion
-from viatica.offices.company.models import Department, Employee, Grade, LegalEntity, OutsideIdentity
-from viatica.spine import connections, facts, inbox, reconcile, relay
+from viatica.offices.approval import services
+from viatica.offices.approval.rechecking import Undone, verify_before_payment
+from viatica.offices.company.directory.running import apply, sync
+from viatica.spine import inbox, quotas, reconcile, relay
 from viatica.spine.models import Connection, InboxEvent, Issue, OutboxMessage
 from viatica.spine.outcomes import Done, Later, Outcome
 
-KIND = "paper"
 LOOK = "GET /v1.0/workflow/processInstances"
 CREATE = "POST /v1.0/workflow/processInstances"
-
-
-@dataclass
-class Office:
-    """One company whose papers are approved in DingTalk. `applicant` is 张三, `boss` 李思源."""
-
-    dingtalk: Running
-    connection: Connection
-    entity: LegalEntity
-    applicant: Employee
-    boss: Employee
-    hooks: str
-    conclusions: list[Conclusion] = field(default_factory=list)
-    # Facts outlive a test: no two tests may tell of the same paper.
-    prefix: str = field(default_factory=lambda: uuid4().hex[:8])
-
-    def open(self, key: str = "1") -> Ref:
-        ref = Ref(KIND, f"{self.prefix}-{key}")
-        services.open_case(
-            ref=ref, number=f"BX-{key}", kind=KIND, entity_id=self.entity.pk, applicant=self.applicant,
-            form=form(), content_hash="a" * 64, at=clock.now(),
-        )  # fmt: skip
-        return ref
-
-    def case(self, ref: Ref) -> Case:
-        return Case.objects.filter(ref_kind=ref.kind, ref_key=ref.key).latest("id")
-
-    def sent(self, key: str = "1") -> tuple[Ref, str]:
-        ref = self.open(key)
-        self.work()
-        instance_id = self.case(ref).instance_id
-        assert instance_id is not None
-        return ref, instance_id
-
-    def work(self, later: float = 0) -> None:
-        """Let every callback arrive and the worker do what is due, `later` seconds from now included."""
-        assert self.dingtalk.wait_for_callbacks()
-        relay.drain(at=clock.now() + timedelta(seconds=later) if later else None)
-
-    def facts(self, ref: Ref) -> list[str]:
-        return [row.fact for row in facts.timeline(ref)]
 
 
 @pytest.fixture
 def office(
     dingtalk: Running, live_server: LiveServer, transactional_db: None, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Office]:
-    connections.forget()
-    monkeypatch.setattr(connector, "_looks", Looks())
-    connection = connection_to(dingtalk)
-    forms = connection.settings["forms"]
-    forms[KIND] = forms["expense_report"]
-    connection.rate_per_second = 0
-    connection.save()
-    entity = LegalEntity.objects.create(code="SH", name="上海云帆", connection=connection)
-    department = Department.objects.create(name="研发部", entity=entity)
-    grade = Grade.objects.create(code="P5", name="P5", rank=5)
-
-    def hire(userid: str, name: str, dept_id: str, manager: Employee | None = None) -> Employee:
-        person = Employee.objects.create(
-            number=userid, name=name, entity=entity, department=department, grade=grade, manager=manager
-        )
-        OutsideIdentity.objects.create(employee=person, connection=connection, userid=userid, dept_id=dept_id)
-        return person
-
-    boss = hire("lisiyuan", "李思源", "10")
-    applicant = hire("zhangsan", "张三", "11", boss)
-    who = {"by": "people", "people": [boss.pk]}
-    services.save_flow(
-        kind=KIND, name="测试", steps=[{"name": "审批", "who": who}], at=clock.now() - timedelta(days=1)
-    )
-    made = Office(dingtalk, connection, entity, applicant, boss, f"{live_server.url}/hooks/{connection.slug}")
-    monkeypatch.setattr(hearing, "_concluded", {KIND: made.conclusions.append})
-    assert dingtalk.set_callback(made.hooks) == "success"
-    yield made
-    dingtalk.set_callback(None)
-    connections.forget()
+) -> Iterator[Office[Running]]:
+    looks_afresh(connector, monkeypatch)
+    people = (Person("zhangsan", "张三", "11", "lisiyuan"), Person("lisiyuan", "李思源", "10"))
+    with office_of(
+        dingtalk, connection_to(dingtalk), people=people, steps={"审批": "lisiyuan"}, url=live_server.url,
+        patch=monkeypatch,
+    ) as made:  # fmt: skip
+        yield made
 
 
-def test_approved_over_there_is_approved_here(office: Office) -> None:
+def test_approved_over_there_is_approved_here(office: Office[Running]) -> None:
     ref, instance_id = office.sent()
-    assert office.dingtalk.instance(instance_id)["values"]["单号"] == office.case(ref).outside_number
-    office.dingtalk.decide(instance_id, "agree", remark="同意")
+    assert office.oa.instance(instance_id)["values"]["单号"] == office.case(ref).outside_number
+    office.oa.decide(instance_id, "agree", remark="同意")
     office.work()
     case = office.case(ref)
     assert (case.state, case.is_agreed) == ("approved", True)
     (conclusion,) = office.conclusions
     assert (conclusion.outcome, conclusion.by, conclusion.via, conclusion.comment) == (
         "approved",
-        f"employee:{office.boss.pk}",
+        f"employee:{office.people['lisiyuan'].pk}",
         "dingtalk",
         "同意",
     )
@@ -133,11 +66,11 @@ def test_approved_over_there_is_approved_here(office: Office) -> None:
     assert InboxEvent.objects.exclude(state="done").count() == 0
 
 
-def test_refused_and_withdrawn_over_there(office: Office) -> None:
+def test_refused_and_withdrawn_over_there(office: Office[Running]) -> None:
     refused, refused_id = office.sent("1")
     withdrawn, withdrawn_id = office.sent("2")
-    office.dingtalk.decide(refused_id, "refuse", remark="缺发票")
-    office.dingtalk.withdraw(withdrawn_id)
+    office.oa.decide(refused_id, "refuse", remark="缺发票")
+    office.oa.withdraw(withdrawn_id)
     office.work()
     assert [office.case(ref).state for ref in (refused, withdrawn)] == ["rejected", "withdrawn"]
     assert sorted((one.outcome, one.comment) for one in office.conclusions) == [
@@ -146,68 +79,68 @@ def test_refused_and_withdrawn_over_there(office: Office) -> None:
     ]
 
 
-def test_withdrawn_here_is_withdrawn_there(office: Office) -> None:
-    office.dingtalk.set(terminate_ban_s=15)
+def test_withdrawn_here_is_withdrawn_there(office: Office[Running]) -> None:
+    office.oa.set(terminate_ban_s=15)
     ref, instance_id = office.sent()
     services.withdraw(ref=ref, actor=office.applicant, at=clock.now(), comment="行程取消")
     office.work()
-    assert office.dingtalk.instance(instance_id)["status"] == "RUNNING"  # its first fifteen seconds
+    assert office.oa.instance(instance_id)["status"] == "RUNNING"  # its first fifteen seconds
     message = OutboxMessage.objects.get(kind="approval.withdraw")
     assert (message.state, message.earlier_unknown) == ("waiting", False)
-    office.dingtalk.set(terminate_ban_s=0)
+    office.oa.set(terminate_ban_s=0)
     office.work(later=20)
-    assert office.dingtalk.instance(instance_id)["status"] == "TERMINATED"
+    assert office.oa.instance(instance_id)["status"] == "TERMINATED"
     office.work()
     assert (office.case(ref).state, office.case(ref).is_agreed) == ("withdrawn", True)
     assert [one.outcome for one in office.conclusions] == ["withdrawn"]
 
 
-def test_a_lost_answer_creates_no_second_instance(office: Office) -> None:
-    office.dingtalk.fault("lost_answer", "/v1.0/workflow/processInstances", method="POST", times=1)
+def test_a_lost_answer_creates_no_second_instance(office: Office[Running]) -> None:
+    office.oa.fault("lost_answer", "/v1.0/workflow/processInstances", method="POST", times=1)
     ref = office.open()
     office.work()
-    assert len(office.dingtalk.instances()) == 1
+    assert len(office.oa.instances()) == 1
     office.work(later=600)
-    assert [one["values"]["单号"] for one in office.dingtalk.instances()] == [office.case(ref).outside_number]
-    assert office.dingtalk.calls()[CREATE] == 1
-    office.dingtalk.decide(office.dingtalk.instances()[0]["id"])
+    assert [one["values"]["单号"] for one in office.oa.instances()] == [office.case(ref).outside_number]
+    assert office.oa.calls()[CREATE] == 1
+    office.oa.decide(office.oa.instances()[0]["id"])
     office.work()
     assert office.case(ref).state == "approved"
 
 
-def test_bad_days_change_nothing_in_the_end(office: Office) -> None:
-    office.dingtalk.spoil_callbacks(repeat=2, reorder_fraction=0.5, delay_s=0.02, delay_fraction=0.5)
-    office.dingtalk.fault("server_error", "/v1.0/workflow/processInstances", times=2)
-    office.dingtalk.fault("html_page", "/v1.0/workflow/processInstances", times=1)
-    office.dingtalk.fault("rate_limit", "/v1.0/workflow/processInstances", times=1)
+def test_bad_days_change_nothing_in_the_end(office: Office[Running]) -> None:
+    office.oa.spoil_callbacks(repeat=2, reorder_fraction=0.5, delay_s=0.02, delay_fraction=0.5)
+    office.oa.fault("server_error", "/v1.0/workflow/processInstances", times=2)
+    office.oa.fault("html_page", "/v1.0/workflow/processInstances", times=1)
+    office.oa.fault("rate_limit", "/v1.0/workflow/processInstances", times=1)
     refs = [office.open(str(no)) for no in range(5)]
     for later in (0, 60, 600, 3600, 7200):
         office.work(later=later)
-    found = office.dingtalk.instances()
+    found = office.oa.instances()
     numbers = sorted(office.case(ref).outside_number for ref in refs)
     assert sorted(one["values"]["单号"] for one in found) == numbers
     for one in found:
-        office.dingtalk.decide(one["id"])
+        office.oa.decide(one["id"])
     for later in (0, 60, 600):
         office.work(later=later)
     assert [office.case(ref).state for ref in refs] == ["approved"] * 5
     assert [one.outcome for one in office.conclusions] == ["approved"] * 5
 
 
-def test_one_look_serves_all_events_that_had_come_in(office: Office) -> None:
+def test_one_look_serves_all_events_that_had_come_in(office: Office[Running]) -> None:
     _, instance_id = office.sent()
-    office.dingtalk.decide(instance_id, remark="同意")
-    before = office.dingtalk.calls().get(LOOK, 0)
+    office.oa.decide(instance_id, remark="同意")
+    before = office.oa.calls().get(LOOK, 0)
     office.work()
-    kinds = [(one["kind"], one["body"]["type"]) for one in office.dingtalk.events(instance_id=instance_id)]
+    kinds = [(one["kind"], one["body"]["type"]) for one in office.oa.events(instance_id=instance_id)]
     assert ("bpms_task_change", "finish") in kinds and ("bpms_instance_change", "finish") in kinds
-    assert office.dingtalk.calls()[LOOK] - before == 1
+    assert office.oa.calls()[LOOK] - before == 1
 
 
-def test_callbacks_that_never_came_are_made_up_for(office: Office) -> None:
-    office.dingtalk.spoil_callbacks(drop_fraction=1.0)
+def test_callbacks_that_never_came_are_made_up_for(office: Office[Running]) -> None:
+    office.oa.spoil_callbacks(drop_fraction=1.0)
     ref, instance_id = office.sent()
-    office.dingtalk.decide(instance_id, remark="同意")
+    office.oa.decide(instance_id, remark="同意")
     office.work()
     assert office.case(ref).state == "active"
     (report,) = reconcile.run(office.connection, clock.now())
@@ -221,13 +154,13 @@ def test_callbacks_that_never_came_are_made_up_for(office: Office) -> None:
     assert len(office.conclusions) == 1
 
 
-def test_an_event_pushed_again_is_kept_once(office: Office) -> None:
+def test_an_event_pushed_again_is_kept_once(office: Office[Running]) -> None:
     ref, instance_id = office.sent()
-    office.dingtalk.decide(instance_id)
+    office.oa.decide(instance_id)
     office.work()
     kept = InboxEvent.objects.count()
-    for event in office.dingtalk.events(instance_id=instance_id):
-        office.dingtalk.resend(event["id"], times=2)
+    for event in office.oa.events(instance_id=instance_id):
+        office.oa.resend(event["id"], times=2)
     time.sleep(0.2)
     office.work()
     assert InboxEvent.objects.count() == kept
@@ -235,10 +168,10 @@ def test_an_event_pushed_again_is_kept_once(office: Office) -> None:
     assert len(office.conclusions) == 1
 
 
-def test_a_decision_after_our_withdrawal_changes_nothing_here_and_is_told(office: Office) -> None:
+def test_a_decision_after_our_withdrawal_changes_nothing_here_and_is_told(office: Office[Running]) -> None:
     ref, instance_id = office.sent()
     services.withdraw(ref=ref, actor=office.applicant, at=clock.now())
-    office.dingtalk.decide(instance_id)  # before the worker could withdraw it there
+    office.oa.decide(instance_id)  # before the worker could withdraw it there
     office.work()
     office.work(later=60)
     assert office.case(ref).state == "withdrawn"
@@ -246,10 +179,10 @@ def test_a_decision_after_our_withdrawal_changes_nothing_here_and_is_told(office
     assert "news.ignored" in office.facts(ref)
 
 
-def test_handed_over_there_the_other_persons_decision_counts(office: Office) -> None:
+def test_handed_over_there_the_other_persons_decision_counts(office: Office[Running]) -> None:
     ref, instance_id = office.sent()
-    office.dingtalk.hand_over(instance_id, "sunhui", remark="请财务看")
-    office.dingtalk.decide(instance_id, remark="可以")
+    office.oa.hand_over(instance_id, "sunhui", remark="请财务看")
+    office.oa.decide(instance_id, remark="可以")
     office.work()
     assert office.case(ref).state == "approved"
     (conclusion,) = office.conclusions
@@ -257,8 +190,126 @@ def test_handed_over_there_the_other_persons_decision_counts(office: Office) -> 
     assert "case.handed_over" in office.facts(ref)
 
 
-def test_events_that_concern_no_approval_are_kept_and_left(office: Office) -> None:
-    office.dingtalk.control("POST", "/users/xujia/leave")
+def test_a_callback_before_the_create_has_returned(office: Office[Running]) -> None:
+    """The answer is on its way while the boss has already decided and our door has heard of it."""
+    office.oa.fault("late_answer", "/v1.0/workflow/processInstances", method="POST", seconds=1.0, times=1)
+    ref = office.open()
+    with ThreadPoolExecutor(1) as over_there:
+        decided = over_there.submit(_decide_at_once, office)
+        office.work()
+        instance_id = decided.result()
+    office.work()
+    case = office.case(ref)
+    assert (case.state, case.instance_id) == ("approved", instance_id)
+    assert [one.outcome for one in office.conclusions] == ["approved"]
+    assert office.facts(ref) == ["case.opened", "case.sent", "case.decided", "case.concluded"]
+    assert len(office.oa.instances()) == 1
+
+
+def _decide_at_once(office: Office[Running]) -> str:
+    try:
+        deadline = time.monotonic() + 5
+        while not (found := office.oa.instances()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        office.oa.decide(found[0]["id"])
+        assert office.oa.wait_for_callbacks()
+        relay.drain()
+        return str(found[0]["id"])
+    finally:
+        close_old_connections()
+        database.close()
+
+
+def revoked(office: Office[Running], *, verdict: str = "agree") -> tuple[Ref, str]:
+    """Approved, and then a revocation of it decided."""
+    ref, instance_id = office.sent()
+    office.oa.decide(instance_id)
+    office.work()
+    office.oa.decide(office.oa.revoke(instance_id, "行程取消"), verdict)
+    return ref, instance_id
+
+
+def test_an_approval_revoked_there_is_told_once_and_stays_approved_here(office: Office[Running]) -> None:
+    ref, instance_id = revoked(office)
+    office.work()
+    case = office.case(ref)
+    assert (case.state, case.undone_at is not None) == ("approved", True)
+    issue = Issue.objects.get(closed_at__isnull=True)
+    assert (issue.kind, issue.ref) == ("approval.undone", str(ref))
+    for event in office.oa.events(instance_id=instance_id):
+        office.oa.resend(event["id"])
+    time.sleep(0.2)
+    office.work()
+    assert office.facts(ref).count("case.undone") == 1
+    assert len(office.conclusions) == 1
+
+
+def test_a_revocation_that_was_refused_changes_nothing(office: Office[Running]) -> None:
+    ref, _ = revoked(office, verdict="refuse")
+    office.work()
+    assert office.case(ref).undone_at is None
+    assert "case.undone" not in office.facts(ref)
+    assert not Issue.objects.exists()
+
+
+def test_what_was_revoked_unheard_is_not_paid(office: Office[Running]) -> None:
+    ref, instance_id = office.sent()
+    office.oa.decide(instance_id)
+    office.work()
+    verify_before_payment([ref], clock.now())
+    office.oa.set_callback(None)
+    office.oa.decide(office.oa.revoke(instance_id, "行程取消"))
+    with pytest.raises(Undone):
+        verify_before_payment([ref], clock.now())
+    assert office.case(ref).undone_at is not None
+
+
+def test_looking_again_costs_one_call_where_nothing_was_revoked(office: Office[Running]) -> None:
+    ref, instance_id = office.sent()
+    office.oa.decide(instance_id)
+    office.work()
+    before = office.oa.calls()[LOOK]
+    verify_before_payment([ref], clock.now())
+    assert office.oa.calls()[LOOK] - before == 1
+
+
+def test_a_calls_count_is_what_the_product_counts(office: Office[Running]) -> None:
+    office.oa.set(monthly_quota=1000)
+    _, instance_id = office.sent()
+    office.oa.decide(instance_id)
+    office.work()
+    left = office.oa.control("GET", "/settings")["monthly_quota"]
+    (standing,) = quotas.standing(office.connection, clock.now())
+    assert (standing.name, standing.used, standing.limit, standing.is_verified) == (
+        "calls_a_month", 1000 - left, 5000, True,
+    )  # fmt: skip
+    assert standing.used >= 2  # the create, and a look at what became of it
+
+
+def test_a_change_of_the_address_book_is_read_again_when_we_follow_it(office: Office[Running]) -> None:
+    run = sync(office.connection, by="system", via="worker", at=clock.now())
+    apply(run.pk, by="system", via="worker", at=clock.now())
+    assert office.people["lisiyuan"].is_active
+    office.oa.leave("lisiyuan")
+    office.work()
+    office.people["lisiyuan"].refresh_from_db()
+    assert not office.people["lisiyuan"].is_active
+    assert InboxEvent.objects.get().state == "done"
+
+
+def test_a_directory_nobody_follows_is_left(office: Office[Running]) -> None:
+    office.connection.uses = ["approval"]
+    office.connection.save()
+    office.oa.leave("lisiyuan")
+    office.work()
+    assert InboxEvent.objects.get().state == "done"
+    assert "POST /topapi/v2/user/get" not in office.oa.calls()
+    office.people["lisiyuan"].refresh_from_db()
+    assert office.people["lisiyuan"].is_active
+
+
+def test_events_that_concern_no_approval_are_kept_and_left(office: Office[Running]) -> None:
+    office.oa.control("POST", "/users/xujia/leave")
     office.work()
     event = InboxEvent.objects.get()
     assert (event.state, event.body["EventType"], event.body["userId"]) == (
@@ -268,8 +319,8 @@ def test_events_that_concern_no_approval_are_kept_and_left(office: Office) -> No
     )
 
 
-def test_forged_and_recorded_callbacks_leave_no_trace(office: Office) -> None:
-    cipher = CallbackCipher(office.dingtalk.token, office.dingtalk.aes_key, (office.dingtalk.app_key,))
+def test_forged_and_recorded_callbacks_leave_no_trace(office: Office[Running]) -> None:
+    cipher = CallbackCipher(office.oa.token, office.oa.aes_key, (office.oa.app_key,))
     event = json.dumps({"EventType": "bpms_instance_change", "processInstanceId": "x", "type": "finish"})
 
     def post(age_s: float, **changes: str) -> tuple[int, str]:
@@ -285,8 +336,8 @@ def test_forged_and_recorded_callbacks_leave_no_trace(office: Office) -> None:
         body = json.loads(answer.data)
         return answer.status, body.get("code", "")
 
-    assert post(0, nonce="m") == (403, "dingtalk.callback_forged")
-    assert post(7200) == (403, "dingtalk.callback_old")
+    assert post(0, nonce="m") == (403, "connectors.callback_forged")
+    assert post(7200) == (403, "connectors.callback_old")
     assert not InboxEvent.objects.exists()
     assert post(0)[0] == 200
     assert InboxEvent.objects.count() == 1
@@ -319,7 +370,7 @@ def finished(instance_id: str = "i-1", heard_ago_s: float = 0) -> dict[str, Any]
 def elsewhere(
     dingtalk: Running, httpserver: HTTPServer, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> Connection:
-    monkeypatch.setattr(connector, "_looks", Looks())
+    looks_afresh(connector, monkeypatch)
     connection = connection_to(dingtalk, base_url=httpserver.url_for(""))
     connection.save()
     return connection
@@ -356,12 +407,3 @@ def test_an_instance_that_is_not_ours_is_left(elsewhere: Connection, httpserver:
     details(httpserver, status="COMPLETED", result="agree")
     outcome = connector.translate_event(elsewhere, finished(), clock.now())
     assert outcome == Done({"settled": "unknown", "status": "approved"})
-
-
-def test_an_approval_revoked_there_becomes_an_issue(elsewhere: Connection, httpserver: HTTPServer) -> None:
-    details(
-        httpserver, status="COMPLETED", result="agree", bizAction="REVOKE", mainProcessInstanceId="i-main"
-    )
-    connector.translate_event(elsewhere, finished(), clock.now())
-    issue = Issue.objects.get()
-    assert (issue.kind, issue.params) == ("dingtalk.revoked", {"instance": "i-main", "by": "i-1"})

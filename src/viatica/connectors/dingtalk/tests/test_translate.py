@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from datetime import UTC, datetime
+from copy import deepcopy
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from viatica.connectors.dingtalk import standard, translate
-from viatica.connectors.dingtalk.errors import FormDoesNotFit, FormNotMapped
+from viatica.connectors.dingtalk import translate
 from viatica.connectors.dingtalk.tests.conftest import form, order
+from viatica.connectors.errors import FormDoesNotFit, FormNotMapped
+from viatica.connectors.testing import Golden, order_of, plain
 from viatica.offices.approval.ports import (
     ApproverGroup,
+    Attachment,
     CaseForm,
     CaseOrder,
     CaseStatus,
@@ -22,66 +24,65 @@ from viatica.offices.approval.ports import (
     FieldKind,
     GroupMode,
     Line,
-    OutsidePerson,
 )
 
-PAYLOADS = Path(__file__).parent.parent / "payloads"
-CODES = {"expense_report": "PROC-EXP-0001", "travel_request": "PROC-TRIP-0001"}
-SETTINGS = standard.settings(process_codes=CODES)
-
-
-def pairs(ending: str) -> list[str]:
-    return sorted(path.name.removesuffix(f".{ending}.json") for path in PAYLOADS.glob(f"*.{ending}.json"))
-
-
-def read(name: str) -> Any:
-    return json.loads((PAYLOADS / f"{name}.json").read_text())
-
-
-def plain(data: Any) -> Any:
-    return json.loads(json.dumps(data, default=lambda at: at.isoformat()))
+GOLDEN = Golden(Path(__file__).parent.parent / "payloads")
+PERIOD = ["开始时间", "结束时间"]
+SETTINGS: dict[str, Any] = {
+    "forms": {
+        "expense_report": {
+            "process_code": "PROC-EXP-0001",
+            "fields": {
+                "number": "单号", "applicant": "申请人", "reason": "事由", "amount": "金额（元）", "period": PERIOD,
+                "attachments": "发票", "url": "详情链接",
+            },
+            "lines": {
+                "label": "费用明细",
+                "columns": {"category": "费用类型", "day": "日期", "amount": "金额（元）", "note": "说明"},
+            },
+        },
+        "travel_request": {
+            "process_code": "PROC-TRIP-0001",
+            "fields": {
+                "number": "单号", "applicant": "申请人", "reason": "事由", "period": PERIOD, "amount": "预计金额（元）",
+                "url": "详情链接",
+            },
+            "lines": {
+                "label": "行程",
+                "columns": {"city": "城市", "start": "开始日期", "end": "结束日期", "note": "说明"},
+            },
+        },
+    }
+}  # fmt: skip
 
 
 def test_every_payload_has_its_pair() -> None:
-    endings = (".news.json", ".state.json", ".body.json", "vectors.json")
-    alone = {path.stem for path in PAYLOADS.glob("*.json") if not path.name.endswith(endings)}
-    assert alone == {*pairs("news"), *pairs("state"), *pairs("body")}
+    assert GOLDEN.alone() == set()
 
 
-@pytest.mark.parametrize("name", pairs("news"))
+@pytest.mark.parametrize("name", GOLDEN.names("news"))
 def test_events(name: str) -> None:
-    assert plain([asdict(one) for one in translate.news(read(name), 7)]) == read(f"{name}.news")
+    assert plain([asdict(one) for one in translate.news(GOLDEN.read(name), 7)]) == GOLDEN.read(f"{name}.news")
 
 
-@pytest.mark.parametrize("name", pairs("state"))
+@pytest.mark.parametrize("name", GOLDEN.names("state"))
 def test_instances(name: str) -> None:
-    assert plain(asdict(translate.instance("inst-1", read(name), ["单号"]))) == read(f"{name}.state")
-
-
-def order_of(data: dict[str, Any]) -> CaseOrder:
-    return CaseOrder(
-        number=data["number"],
-        kind=data["kind"],
-        title=data["form"]["title"],
-        applicant=OutsidePerson(**data["applicant"]),
-        form=CaseForm.parse(data["form"]),
-        opened_at=datetime(2026, 11, 24, tzinfo=UTC),
-        approvers=tuple(ApproverGroup(GroupMode(mode), tuple(people)) for mode, people in data["approvers"]),
-        cc=tuple(data["cc"]),
+    assert plain(asdict(translate.instance("inst-1", GOLDEN.read(name), ["单号"]))) == GOLDEN.read(
+        f"{name}.state"
     )
 
 
-@pytest.mark.parametrize("name", pairs("body"))
+@pytest.mark.parametrize("name", GOLDEN.names("body"))
 def test_orders(name: str) -> None:
-    one = order_of(read(name))
-    assert translate.instance_body(one, translate.form_map(SETTINGS, one.kind)) == read(f"{name}.body")
+    one = order_of(GOLDEN.read(name))
+    assert translate.instance_body(one, translate.form_map(SETTINGS, one.kind)) == GOLDEN.read(f"{name}.body")
 
 
 # Limits
 
 
 def values(one: CaseOrder, **changes: Any) -> dict[str, str]:
-    settings = standard.settings(process_codes=CODES)
+    settings = deepcopy(SETTINGS)
     settings["forms"]["expense_report"] |= changes
     found = translate.form_values(one, translate.form_map(settings, "expense_report"))
     return {value["name"]: value["value"] for value in found}
@@ -170,6 +171,15 @@ def test_links_instead_of_pictures() -> None:
     assert values(order(), fields=fields, attachments_as="links", lines=None)["附件链接"] == (
         "01 发票 https://viatica.example.com/files/a.png\n02 发票 https://viatica.example.com/files/b.png"
     )
+
+
+def test_more_pictures_than_a_value_takes_stay_behind_the_link() -> None:
+    files = tuple(
+        Attachment(f"{no} 发票", f"https://v.example.com/{no}-{'x' * 900}", "a" * 64) for no in range(100)
+    )
+    sent = json.loads(values(order(form=replace(form(), attachments=files)))["发票"])
+    assert sent == [one.url for one in files[: len(sent)]]
+    assert 60 < len(sent) < 100
 
 
 def test_a_table_reads_back_in_both_shapes() -> None:
