@@ -104,7 +104,7 @@ def _control(facts: Mapping[str, Any], path: str, body: Mapping[str, Any]) -> An
 
 def _connect(url: str, facts: Mapping[str, Any]) -> None:
     from benchmarks.hooks import other_database
-    from viatica.connectors.dingtalk import standard
+    from viatica.connectors import registry
     from viatica.spine.models import Connection
 
     codes = {
@@ -114,11 +114,12 @@ def _connect(url: str, facts: Mapping[str, Any]) -> None:
     row = Connection(
         slug=SLUG, kind="dingtalk", name="bench", uses=["approval"], rate_per_second=0,
         settings={
-            **standard.settings(process_codes=codes, base_url=facts["base_url"], oapi_base_url=facts["oapi_base_url"]),
-            "corp_id": facts["corp_id"], "agent_id": str(facts["agent_id"]),
+            "base_url": facts["base_url"], "oapi_base_url": facts["oapi_base_url"], "corp_id": facts["corp_id"],
+            "agent_id": str(facts["agent_id"]),
         },
     )  # fmt: skip
     row.seal({name: facts[name] for name in ("app_key", "app_secret", "token", "aes_key")})
+    row.settings["forms"] = registry.suggest(row, codes)
     with other_database(url) as alias:
         row.save(using=alias)
     with database.connected(url) as line:

@@ -28,6 +28,7 @@ def moment(text: str) -> datetime:
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
+OAS = ("dingtalk", "feishu", "wecom")  # those we can simulate
 JSON = option("--json", action="store_true", help="机器可读 · one JSON object")
 CONNECTION = option("--connection", metavar="SLUG", help="只处理这一个连接 · only this connection")
 
@@ -54,8 +55,9 @@ VERBS = (
         django=False,
     ),
     Verb(
-        "demo", "演示公司 · the demo company with a simulated DingTalk", "viatica.config.demo.command:demo",
+        "demo", "演示公司 · the demo company with a simulated OA", "viatica.config.demo.command:demo",
         (
+            option("--oa", choices=OAS, default="", help="在哪里审批 · where approvals happen"),
             option("--reset", action="store_true", help="清空演示数据 · throw the demo data away"),
             option("--seed-only", action="store_true", help="只造数据，不启动 · make the data and stop"),
         ),
@@ -71,14 +73,15 @@ VERBS = (
     Verb("doctor", "体检 · check configuration, database, clock, keys, connections", "viatica.config.doctor:doctor", (JSON,)),
     Verb(
         "simulate", "模拟一个 OA · a simulated OA", "viatica.config.simulate:simulate",
-        (option("oa", choices=["dingtalk", "feishu", "wecom"]), option("rest", nargs=argparse.REMAINDER)),
+        (option("oa", choices=OAS), option("rest", nargs=argparse.REMAINDER)),
         database=False, django=False,
     ),
     Verb(
         "rehearse", "彩排：一张报销单的一生 · play a whole report's life and prove the promises",
         "viatica.config.rehearse.command:rehearse",
         (
-            option("--oa", choices=["dingtalk", "none"], default="dingtalk", help="在哪里审批 · where approvals happen"),
+            option("--oa", choices=[*OAS, "none"], default="dingtalk", help="在哪里审批 · where approvals happen"),
+            option("--mode", choices=["A", "B"], default="A", help="A：OA 的流程；B：行资的流程，OA 里办 · whose flow decides"),
             option("--invoice", nargs="+", action="extend", type=Path, default=[], metavar="FILE", help="发票文件 · invoice files"),
             option("--chaos", action="store_true", help="打开模拟器的故障 · with the simulator's faults"),
             option("--seed", type=int, default=0, help="故障的骰子 · the dice of the faults"),
@@ -94,7 +97,14 @@ VERBS = (
             option("file", type=Path, help="JSON 文件，- 为标准输入 · a JSON file, - for standard input"),
         ),
     ),
-    Verb("sync", "同步通讯录与审批表单 · sync directory and forms from the OA", "viatica.config.outside:sync", (CONNECTION, JSON)),
+    Verb(
+        "sync", "同步通讯录 · read the directory of an OA and merge what differs", "viatica.config.outside:sync",
+        (
+            option("connection", nargs="?", metavar="CONNECTION", help="不写则全部 · none: all used for it"),
+            option("--apply", action="store_true", help="首次或离职过多时也合并 · even then"),
+            JSON,
+        ),
+    ),
     Verb("reconcile", "与 OA 对账 · compare both sides and heal", "viatica.spine.command:reconcile", (CONNECTION, JSON)),
     Verb(
         "replay", "重投停住的消息 · send parked messages again", "viatica.spine.command:replay",

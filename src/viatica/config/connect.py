@@ -92,7 +92,7 @@ def _all_uses(connector: Connector) -> list[str]:
         "approval": connector.approval,
         "messages": connector.messages,
         "todo": connector.todos,
-        "directory": connector.directory or connector.link_people,
+        "directory": connector.directory,
         "sign_in": connector.sign_in,
     }
     return [use for use, part in able.items() if part is not None]

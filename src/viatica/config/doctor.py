@@ -17,7 +17,7 @@ from django.utils.translation import gettext, override
 from viatica.kernel import clock
 from viatica.kernel.errors import ViaticaError
 from viatica.kernel.words import N_
-from viatica.spine import health
+from viatica.spine import exchanges, health
 from viatica.spine.models import Connection
 
 OLDEST_POSTGRES = 150_000
@@ -146,7 +146,8 @@ def _connection(one: Connection) -> Iterator[Finding]:
         return
     try:
         connector = registry.of(one.kind)
-        checks = connector.check(one) if connector.check else []
+        with exchanges.gathered(one):
+            checks = connector.check(one) if connector.check else []
     except ViaticaError as error:
         yield Finding(name, False, error.said(gettext), error.advice(gettext))
         return

@@ -43,6 +43,10 @@ class Environment(BaseSettings):
         30,
         description="Days a delivered message and a translated callback are kept; callbacks repeated later count as new.",
     )
+    keep_exchange_days: int = Field(
+        90,
+        description="Days the exchanges with outside systems are kept, redacted, for the connections' pages.",
+    )
     time_zone: str = Field("Asia/Shanghai", description="The zone dates are shown and counted in.")
     language: str = Field(
         "zh-hans", description="The language of a reader who has not chosen one: zh-hans or en."

@@ -146,7 +146,11 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # The kinds of outside system we ship; other packages add theirs by the entry point group “viatica.connectors”.
-CONNECTORS = ["viatica.connectors.dingtalk.connector", "viatica.connectors.feishu.connector"]
+CONNECTORS = [
+    "viatica.connectors.dingtalk.connector",
+    "viatica.connectors.feishu.connector",
+    "viatica.connectors.wecom.connector",
+]
 
 ARCHIVE_DIR = HOME / "archive"
 DATA_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.upload_limit

@@ -10,15 +10,19 @@ failure sorted into the error family.
 | 3xx, other 4xx | OutsideRefused | OutsideRefused |
 
 A 5xx says nothing about what was done before it: after a create it means *look first*.
+
+Every exchange is noted (spine/exchanges.py), redacted, with what it used of the product's quotas.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json as jsonlib
 import ssl
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -32,11 +36,13 @@ from viatica.connectors.redaction import redact
 from viatica.kernel import clock
 from viatica.kernel.errors import OutsideError, OutsideRefused, OutsideUnavailable, OutsideUnknown
 from viatica.kernel.words import N_
+from viatica.spine import exchanges
 
 log = structlog.get_logger(__name__)
 
 MOST_BYTES = 8 * 1024 * 1024
 MOST_SAID = 300  # characters of a foreign message that we repeat
+MOST_JUDGED = 64 * 1024  # of an answer's bytes; what is longer is data
 CONNECT_S = 5.0
 READ_S = 15.0
 
@@ -78,12 +84,14 @@ class Answer:
     is_repeatable: bool
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
+    def header(self, name: str) -> str:
+        """In any spelling; "" when absent."""
+        return next((value for key, value in self.headers.items() if key.lower() == name.lower()), "").strip()
+
     @property
     def retry_after(self) -> float | None:
         """Seconds, from Retry-After in either of its forms; None when absent or unreadable."""
-        said = next(
-            (value for key, value in self.headers.items() if key.lower() == "retry-after"), ""
-        ).strip()
+        said = self.header("retry-after")
         if said.isdecimal():
             return float(said)
         try:
@@ -139,24 +147,63 @@ class Client:
         multipart: Iterable[Part] = (),
         headers: Mapping[str, str] | None = None,
         is_repeatable: bool | None = None,
+        counts: Mapping[str, int] | None = None,
     ) -> Answer:
-        """Ask once. `is_repeatable`: asking twice does no more than asking once; by default only of GET."""
+        """Ask once. `is_repeatable`: asking twice does no more than asking once; by default only of GET.
+
+        `counts`: what it uses of the product's quotas, {"calls_a_month": 1}.
+        """
         repeatable = method == "GET" if is_repeatable is None else is_repeatable
-        body, content_type = _body(json, form, tuple(multipart))
+        parts = tuple(multipart)
+        body, content_type = _body(json, form, parts)
         sent = {"accept": "application/json", "user-agent": "Viatica", **(headers or {})}
         if content_type:
             sent["content-type"] = content_type
-        note = log.bind(system=self.system, method=method, path=path)
-        started = time.monotonic()
+        line = log.bind(system=self.system, method=method, path=path)
+        asked = self._asked(method, path, query, headers, body, content_type)
+        if parts:
+            asked = replace(asked, body=_in_words(form, parts), media_type="text/plain")
+        begun = (clock.now(), time.monotonic())
         try:
             answer = self._ask(method, self._url(path, query), body, sent, repeatable)
         except OutsideError as error:
-            note.warning(
-                "outside.failed", code=error.code, said_by=error.params["said_by"], ms=_ms_since(started)
-            )
+            said = str(error.params["said_by"])
+            is_perhaps_done = isinstance(error, OutsideUnknown)
+            ms = self._note(asked, said, begun, error.code, counts if is_perhaps_done else None)
+            line.warning("outside.failed", code=error.code, said_by=said, ms=ms)
             raise
-        note.info("outside.called", status=answer.status, ms=_ms_since(started))
+        answered = exchanges.Answered(answer.status, answer.headers, answer.body)
+        ms = self._note(asked, answered, begun, _its_own_no(answer), counts)
+        line.info("outside.called", status=answer.status, ms=ms)
         return answer
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        query: Values | None,
+        headers: Mapping[str, str] | None,
+        body: bytes | None,
+        content_type: str,
+    ) -> exchanges.Asked:
+        host = urlsplit(self.base_url).netloc.rpartition("@")[2]
+        return exchanges.Asked(
+            method, path, query or {}, {"host": host, **(headers or {})}, body or b"", content_type
+        )
+
+    def _note(
+        self,
+        asked: exchanges.Asked,
+        answered: exchanges.Answered | str,
+        begun: tuple[datetime, float],
+        error: str,
+        counts: Mapping[str, int] | None,
+    ) -> int:
+        """Keep the exchange; gives how long it took, in milliseconds."""
+        at, started = begun
+        ms = round((time.monotonic() - started) * 1000)
+        exchanges.note(asked, answered, at=at, ms=ms, error=error, secrets=self.secrets, counts=counts)
+        return ms
 
     def _url(self, path: str, query: Values | None) -> str:
         parts = urlsplit(self.base_url)
@@ -209,6 +256,24 @@ class Client:
         return OutsideUnknown(system=self.system, said_by=said)
 
 
+def _its_own_no(answer: Answer) -> str:
+    """What an answer says against itself, "" when nothing. For show: what it means, the product's client decides."""
+    body = answer.body
+    found: Any = None
+    if body[:1] == b"{" and len(body) <= MOST_JUDGED:
+        with contextlib.suppress(ValueError, RecursionError):
+            found = jsonlib.loads(body)
+    if isinstance(found, dict):
+        said = next((str(found[name]) for name in ("errcode", "code", "Code") if name in found), "0")
+        if said not in ("0", "", "None", "200"):
+            return said
+        if found.get("success") is False:
+            return "success: false"
+    elif b"<html" in body[:1000].lower():
+        return f"HTTP {answer.status} HTML"
+    return f"HTTP {answer.status}" if answer.status >= 300 else ""
+
+
 def _was_never_sent(error: HTTPError) -> bool:
     match error:
         case NewConnectionError() | ConnectTimeoutError():
@@ -236,8 +301,11 @@ def _reason(error: HTTPError) -> str:
             return f"connection lost ({type(error).__name__})"
 
 
-def _ms_since(started: float) -> int:
-    return round((time.monotonic() - started) * 1000)
+def _in_words(form: Values | None, parts: tuple[Part, ...]) -> bytes:
+    """A multipart body for people: its fields, and of its files the names and sizes."""
+    lines = [f"{name}={value}" for name, value in (form or {}).items()]
+    lines += [f"{one.name}: {one.file_name} [{len(one.data)} bytes, {one.media_type}]" for one in parts]
+    return "\n".join(lines).encode()
 
 
 def _body(json: Any, form: Values | None, parts: tuple[Part, ...]) -> tuple[bytes | None, str]:

@@ -37,16 +37,6 @@ GROUP = "viatica.connectors"
 
 
 @dataclass(frozen=True, slots=True)
-class LinkReport:
-    """What linking people found: who was linked now, who already was, and who fits nobody here (their names)."""
-
-    read: int
-    linked: int
-    already: int
-    unmatched: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Connector:
     """What one kind of connection can be used for. A part that is None is a thing the product cannot do.
 
@@ -64,7 +54,6 @@ class Connector:
     sign_in: access.Factory | None = None
     reconcile: Callable[[Connection, datetime], reconcile.ReconcileReport] | None = None
     check: Callable[[Connection], list[Check]] | None = None
-    link_people: Callable[[Connection, datetime], LinkReport] | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
     forms: Callable[[Connection], FormsPort] | None = None
     directory: Callable[[Connection], DirectoryPort] | None = None

@@ -21,24 +21,12 @@ LOOK_AGAIN_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """An instance as a look found it. `undone`: an approval that was given is taken back by it (a product's own words)."""
-
-    state: CaseState
-    undone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Settling:
-    """The connector's part. `look` asks the OA; `told_undone` is what is done about an approval taken back.
-
-    `is_reversal` events are looked at even when an earlier look covers them.
-    """
+    """The connector's part. `look` asks the OA. `is_reversal` events are looked at even when an earlier look covers them."""
 
     instance_of: Callable[[dict[str, Any]], str]
     news: Callable[[dict[str, Any], int], Sequence[ApprovalNews]]
-    look: Callable[[Connection, str], Sight | None]
-    told_undone: Callable[[Connection, Sight, datetime], None]
+    look: Callable[[Connection, str], CaseState | None]
     is_reversal: Callable[[dict[str, Any]], bool] = lambda body: False
     looks: Looks = field(default_factory=Looks)
 
@@ -57,16 +45,14 @@ class Settling:
         self, connection: Connection, instance_id: str, body: dict[str, Any], heard_at: datetime, at: datetime
     ) -> Outcome:
         began_at = clock.now()
-        sight = self.look(connection, instance_id)
-        if sight is None:
-            sight = Sight(CaseState(InstanceId(instance_id), None, CaseStatus.GONE))
-        if _lags(self.news(body, connection.pk), sight.state) and began_at - heard_at < TRUTH_MAY_LAG:
-            return Later(LOOK_AGAIN_S, f"{instance_id} has ended, but still reads {sight.state.status}")
-        if sight.undone or self.is_reversal(body):
-            self.told_undone(connection, sight, at)
-        heard = settle(connection_id=connection.pk, state=sight.state, at=at)
+        state = self.look(connection, instance_id) or CaseState(
+            InstanceId(instance_id), None, CaseStatus.GONE
+        )
+        if _lags(self.news(body, connection.pk), state) and began_at - heard_at < TRUTH_MAY_LAG:
+            return Later(LOOK_AGAIN_S, f"{instance_id} has ended, but still reads {state.status}")
+        heard = settle(connection_id=connection.pk, state=state, at=at)
         self.looks.note(connection.pk, instance_id, began_at)
-        return Done({"settled": str(heard), "status": str(sight.state.status)})
+        return Done({"settled": str(heard), "status": str(state.status)})
 
 
 def _lags(news: Sequence[ApprovalNews], state: CaseState) -> bool:

@@ -19,7 +19,7 @@ from viatica.kernel.errors import BadInput, NotFound
 from viatica.kernel.words import N_
 from viatica.offices.access import ports
 from viatica.offices.access.sign_in import user_behind
-from viatica.spine import connections
+from viatica.spine import connections, exchanges
 from viatica.spine.models import Connection
 
 WAITING = "outside_door"
@@ -97,7 +97,8 @@ def finish(request: HttpRequest, slug: str) -> HttpResponse:
     if not code:
         raise Refused(why=request.GET.get("error", "")[:60] or "–")
     connection = _connection(slug)
-    who = ports.port_for(connection).finish(code)
+    with exchanges.gathered(connection, "sign_in"):
+        who = ports.port_for(connection).finish(code)
     return enter(request, user_behind(connection=connection, who=who), waiting.get("next") or "/")
 
 
@@ -112,7 +113,8 @@ def inside(request: HttpRequest, slug: str) -> HttpResponse:
         code = request.POST.get("code", "")
         if not code:
             raise Refused(why="–")
-        who = port.free_login(code)
+        with exchanges.gathered(connection, "sign_in"):
+            who = port.free_login(code)
         return enter(request, user_behind(connection=connection, who=who))
     script = port.client_script()
     if script is None:

@@ -1,26 +1,25 @@
-"""`viatica demo`: the demo company from nothing, with web, worker and a simulated DingTalk."""
+"""`viatica demo`: the demo company from nothing, with web, worker and a simulated OA."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import shutil
 import sys
 import time
 import unicodedata
-import urllib.request
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from viatica.config import simulated
 from viatica.config.database import DatabaseFailed, ensure_database, start_embedded, stop_embedded
 from viatica.config.demo import plan
-from viatica.config.processes import Child, ChildDied, Family, Stopped, free_port, stoppable, viatica
-from viatica.config.up import prepare, start_serving, step, watch
+from viatica.config.processes import ChildDied, Family, Stopped, stoppable
+from viatica.config.simulated.product import Product
+from viatica.config.up import prepare, step, watch
 
-OA_PORT = 8100
 MADE = ("postgres", "archive", "static", "demo", "log", "secret_key", "seal_key")
 
 
@@ -33,10 +32,10 @@ def demo(options: argparse.Namespace) -> int:
     family = Family(home / "log")
     try:
         with stoppable(), _only_one(home):
-            _run(family, home, seed_only=options.seed_only)
+            _run(family, home, options.oa, seed_only=options.seed_only)
     except Stopped:
         pass
-    except (ChildDied, DatabaseFailed, DatabaseInUse, TimeoutError, AlreadyRunning) as error:
+    except (ChildDied, DatabaseFailed, DatabaseInUse, TimeoutError, AlreadyRunning, AnotherOA) as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
     finally:
@@ -47,7 +46,7 @@ def demo(options: argparse.Namespace) -> int:
     return 0
 
 
-def _run(family: Family, home: Path, *, seed_only: bool) -> None:
+def _run(family: Family, home: Path, oa: str, *, seed_only: bool) -> None:
     started = time.monotonic()
     folder = home / "demo"
     if (folder / "making").exists():
@@ -57,21 +56,39 @@ def _run(family: Family, home: Path, *, seed_only: bool) -> None:
         ensure_database(home)
     with step("数据库结构 · migrations"):
         prepare(home)
-    facts = _make_company(family, home, folder)
+    from viatica.config.simulated import starting
+
+    product = _product(folder, oa)
+    facts = _make_company(family, folder, product)
     if seed_only:
         return
     with step("网站与后台 · web and worker"):
-        url = serve(family, facts)
+        url = starting.serve(family, product, facts)
     print(f"  ✓ 就绪 · ready · {time.monotonic() - started:.1f} s\n", flush=True)
-    print(welcome(url, facts["base_url"], folder / "invoices"), flush=True)
+    print(welcome(url, product, facts["base_url"], folder / "invoices"), flush=True)
     watch(family)
 
 
-def _make_company(family: Family, home: Path, folder: Path) -> dict[str, Any]:
-    """The company, if the database is empty, and its DingTalk. What the simulator says of itself."""
+def _product(folder: Path, oa: str) -> Product:
+    """The OA asked for; later starts keep the one the company was made with. Raises AnotherOA."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / "oa"
+    made_with = kept.read_text() if kept.exists() else ""
+    if made_with and oa and oa != made_with:
+        raise AnotherOA(
+            f"演示公司用的是 {made_with}：先 make demo-reset。 Made with {made_with}: reset first."
+        )
+    kept.write_text(made_with or oa or "dingtalk")
+    return simulated.of(kept.read_text())
+
+
+def _make_company(family: Family, folder: Path, product: Product) -> dict[str, Any]:
+    """The company, if the database is empty, and its OA. What the simulator says of itself."""
     from viatica.config.demo import seed
     from viatica.config.demo.folder import fill
+    from viatica.config.simulated import starting
     from viatica.kernel import clock
+    from viatica.spine.models import Connection
 
     at = clock.now()
     company = None
@@ -80,89 +97,33 @@ def _make_company(family: Family, home: Path, folder: Path) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "making").touch()
         with step("公司、部门与员工 · company, departments, people"):
-            company = seed.people_and_places(at=at, folder=folder)
-    with step("模拟钉钉 · simulated DingTalk"):
-        facts = start_dingtalk(family, folder)
+            company = seed.people_and_places(at=at)
+            starting.write_organisation(company, product, folder)
+    with step(f"模拟{product.name} · simulated {product.english}"):
+        facts = starting.start(family, folder, product)
     if company is not None:
         with step("三个月的差旅与报销 · three months of trips and reports"):
-            seed.three_months(company, facts, at=at, folder=folder)
+            connect = partial(starting.connect, company, product, facts, uses=product.uses)
+            seed.three_months(company, connect=connect, at=at, folder=folder)
         with step("示例发票 · sample invoices"):
             fill(folder / "invoices", traveller="林晓雨")
         (folder / "making").unlink()
     else:
-        _point_at(facts)
+        # Ports may differ from the last run.
+        connection = Connection.objects.get(slug=product.kind)
+        starting.point_at(connection, product, facts)
+        connection.save(update_fields=["settings", "secrets_sealed"])
     return facts
-
-
-def start_dingtalk(family: Family, folder: Path, *, seed: int = 0) -> dict[str, Any]:
-    """Its state file keeps instances between runs; its first line says where it listens."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = family.logs / "dingtalk.log"
-    log.unlink(missing_ok=True)
-    port = free_port("127.0.0.1", OA_PORT)
-    child = family.start(
-        "dingtalk",
-        viatica(
-            "simulate", "dingtalk", "--port", str(port), "--json", "--org", str(folder / "organisation.json"),
-            "--state", str(folder / "dingtalk.state"), "--seed", str(seed),
-        ),
-        os.environ,
-    )  # fmt: skip
-    return _first_line(family, child)
-
-
-def _first_line(family: Family, child: Child, seconds: float = 20) -> dict[str, Any]:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        family.check()
-        for line in child.log.read_text().splitlines(keepends=True):
-            if line.startswith("{") and line.endswith("\n"):
-                facts: dict[str, Any] = json.loads(line)
-                return facts
-        time.sleep(0.05)
-    raise TimeoutError(f"{child.name} said nothing within {seconds:.0f} s; see {child.log}")
-
-
-def _point_at(facts: Mapping[str, Any]) -> None:
-    """Ports may differ from the last run."""
-    from viatica.config.demo import oa
-    from viatica.spine.models import Connection
-
-    connection = Connection.objects.get(slug=oa.SLUG)
-    oa.point_at(connection, facts)
-    connection.save(update_fields=["settings", "secrets_sealed"])
-
-
-def serve(family: Family, facts: Mapping[str, Any]) -> str:
-    from django.db import connections
-
-    from viatica.config.demo import oa
-
-    connections.close_all()
-    url = start_serving(family)
-    _tell_dingtalk(facts, f"{url}/hooks/{oa.SLUG}")
-    return url
-
-
-def _tell_dingtalk(facts: Mapping[str, Any], callback: str) -> None:
-    """Register our callback address, as an administrator does in DingTalk's console. Raises TimeoutError."""
-    request = urllib.request.Request(
-        f"{facts['control_url']}/callback", data=json.dumps({"url": callback}).encode(), method="PUT"
-    )
-    answer: Any = {}
-    for _ in range(20):
-        with contextlib.suppress(OSError):
-            answer = json.loads(urllib.request.urlopen(request, timeout=5).read())
-            if answer.get("ok"):
-                return
-        time.sleep(0.25)
-    raise TimeoutError(f"DingTalk does not accept {callback}: {answer}")
 
 
 # One at a time, and starting over
 
 
 class AlreadyRunning(RuntimeError):
+    pass
+
+
+class AnotherOA(RuntimeError):
     pass
 
 
@@ -214,11 +175,11 @@ def clear(home: Path) -> None:
 # The welcome
 
 
-def welcome(url: str, oa_url: str, invoices: Path) -> str:
+def welcome(url: str, product: Product, oa_url: str, invoices: Path) -> str:
     people = [(role.name, role.login, role.part) for role in plan.CAST if role.part]
     rows = [
         ("网站 · Viatica", url),
-        ("模拟钉钉 · DingTalk", f"{oa_url}/u/zhouming"),
+        (f"模拟{product.name} · {product.english}", f"{oa_url}/u/zhouming"),
         ("示例发票 · invoices", str(invoices)),
         ("接口文档 · API", f"{url}/api/v1/docs"),
     ]
@@ -230,8 +191,8 @@ def welcome(url: str, oa_url: str, invoices: Path) -> str:
         "  先试试 · try this",
         "  1. 用 linxiaoyu 登录，打开“南京”出差，新建报销，把示例发票拖进去，提交。",
         "     Sign in as linxiaoyu, open the 南京 trip, start a report, drop the invoices in, submit.",
-        "  2. 在模拟钉钉里以周明的身份同意；报销单页面会立即变化。",
-        "     Approve as 周明 in the simulated DingTalk; the report's page changes at once.",
+        f"  2. 在模拟{product.name}里以周明的身份同意；报销单页面会立即变化。",
+        f"     Approve as 周明 in the simulated {product.english}; the report's page changes at once.",
         "  3. 用 suwanqing 审核，用 jinke 建付款批次，用 qiansiyuan 确认付款。",
         "     Audit as suwanqing, make the payment batch as jinke, confirm it as qiansiyuan.",
         "",

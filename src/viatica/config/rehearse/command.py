@@ -8,12 +8,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from viatica.config.processes import ChildDied, Stopped, stoppable
 from viatica.config.rehearse.doors import DoorRefused
-from viatica.config.rehearse.stage import NoCast, own_stage, this_stage
+from viatica.config.rehearse.stage import NoCast, Stage, own_stage, this_stage
 
 
 def rehearse(options: argparse.Namespace) -> int:
@@ -21,7 +21,7 @@ def rehearse(options: argparse.Namespace) -> int:
     quiet = bool(options.json)
     os.environ.setdefault("VIATICA_LOG_LEVEL", "ERROR")  # what goes wrong on purpose is no news
     try:
-        with stoppable(), (this_stage if options.here else own_stage)(options.oa, seed=options.seed) as stage:
+        with stoppable(), _stage(options) as stage:
             from viatica.config.rehearse import play
 
             with _spoiled(stage.control, options.chaos):
@@ -48,6 +48,10 @@ def rehearse(options: argparse.Namespace) -> int:
     }
     _print(answer, quiet)
     return 0 if answer["ok"] else 1
+
+
+def _stage(options: argparse.Namespace) -> AbstractContextManager[Stage]:
+    return (this_stage if options.here else own_stage)(options.oa, options.mode, seed=options.seed)
 
 
 @contextmanager

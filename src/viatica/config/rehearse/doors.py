@@ -12,11 +12,17 @@ from urllib.parse import urlencode
 
 import urllib3
 
+from viatica.config.simulated.product import Product, carries
+
 HTTP = urllib3.PoolManager(timeout=30, retries=False)
 
 
 class DoorRefused(RuntimeError):
     """What was refused, by which door, in its own words."""
+
+
+class NotNow(DoorRefused):
+    """The door asks for another try later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,8 @@ class Person:
         answer = HTTP.request(method, f"{self.url}/api/v1{path}", headers=headers, **how)
         said = json.loads(answer.data) if answer.data else None
         if answer.status >= 400:
-            raise DoorRefused(f"{self.name} {method} {path} → {answer.status} {said}")
+            refusal = NotNow if answer.status == 503 else DoorRefused
+            raise refusal(f"{self.name} {method} {path} → {answer.status} {said}")
         return said
 
 
@@ -53,26 +60,31 @@ class Control:
     """The control door of a simulated OA."""
 
     url: str
+    product: Product
 
     def instances(self, number: str) -> list[dict[str, Any]]:
         """The instances whose form carries `number`."""
         found = self._call("GET", "/instances?limit=500")["instances"]
-        return [one for one in found if number in one["values"].values()]
+        return [one for one in found if carries(one, number)]
 
-    def approve(self, instance_id: str) -> None:
-        self._call(
-            "POST", f"/instances/{instance_id}/decide", {"verdict": "agree", "userid": "", "remark": "同意"}
-        )
+    def approve_next(self, number: str) -> None:
+        """Whoever is asked first agrees."""
+        for instance in self.instances(number):
+            if instance["status"] == self.product.running:
+                self._call("POST", f"/instances/{instance['id']}/decide", self.product.agreeing())
 
-    def notifications(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._call("GET", "/notifications")
-        return found
+    def shown(self, key: str) -> list[dict[str, Any]]:
+        """What the desk shows, or showed, of one of our tasks."""
+        return self.product.shown(self._call, key)
+
+    def agree(self, seen: Mapping[str, Any]) -> bool:
+        """As its approver at the desk; False where the desk only leads to our page."""
+        return self.product.agree(self._call, seen)
 
     def spoil(self) -> None:
         """Every fault at once, often enough to be met and rarely enough to get through."""
-        create = "/v1.0/workflow/processInstances"
         for harm, more in (
-            ("lost_answer", {"path": create, "method": "POST", "times": 2}),
+            ("lost_answer", {"path": self.product.creating, "method": "POST", "times": 2}),
             ("lost_answer", {"fraction": 0.2}),
             ("server_error", {"fraction": 0.2}),
             ("hang_up", {"fraction": 0.1}),

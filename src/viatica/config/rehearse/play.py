@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from viatica.config.books import re_add
+from viatica.config.rehearse.doors import Control, NotNow
 from viatica.config.rehearse.stage import Stage
 from viatica.documents.expense.models import ExpenseReport
 from viatica.documents.travel.models import TravelRequest
 from viatica.kernel import clock
 from viatica.kernel.refs import Ref
 from viatica.offices.approval import queries as approvals
-from viatica.offices.approval.models import Case
+from viatica.offices.approval.boards import key_of
+from viatica.offices.approval.models import Case, Item
 from viatica.spine import facts, reconcile
 from viatica.spine.models import Connection
 
-PATIENCE = 150.0  # seconds for one step; people in a real OA take longer, so there it is an hour
+PATIENCE = 300.0  # seconds for one step; people in a real OA take longer, so there it is an hour
 PEOPLES_PATIENCE = 3600.0
 RECONCILE_EVERY = 3.0
 
@@ -93,8 +95,10 @@ def _approved(stage: Stage, path: str, ref: Ref, state: str) -> None:
             raise TimeoutError(f"{path} is {now}, not {state}")
         if stage.connection_id is None:
             _decide_here(stage, ref)
-        elif stage.control:
+        elif stage.control and stage.is_theirs:
             _decide_there(stage, ref)
+        elif stage.control:
+            _decide_at_desk(stage, stage.control, ref)
         if time.monotonic() - compared > RECONCILE_EVERY and stage.connection_id:
             reconcile.run(Connection.objects.get(pk=stage.connection_id), clock.now())
             compared = time.monotonic()
@@ -104,18 +108,29 @@ def _approved(stage: Stage, path: str, ref: Ref, state: str) -> None:
 
 def _decide_here(stage: Stage, ref: Ref) -> None:
     for item in approvals.open_items_of(ref):
-        if item.approver_id is not None:
-            approver = stage.person(item.approver_id)
-            approver.post(f"/todos/{item.pk}/approve", {"version": item.version, "comment": "同意"})
+        _agree(stage, item)
+
+
+def _agree(stage: Stage, item: Item) -> None:
+    if item.approver_id is not None:
+        approver = stage.person(item.approver_id)
+        approver.post(f"/todos/{item.pk}/approve", {"version": item.version, "comment": "同意"})
+
+
+def _decide_at_desk(stage: Stage, control: Control, ref: Ref) -> None:
+    """Only once the desk shows the task; where it cannot decide, its approver follows it to our page."""
+    for item in approvals.open_items_of(ref):
+        for seen in control.shown(key_of(item.pk)):
+            if not control.agree(seen):
+                _agree(stage, item)
+            return
 
 
 def _decide_there(stage: Stage, ref: Ref) -> None:
     case = approvals.current_case(ref)
     if stage.control is None or case is None:
         return
-    for instance in stage.control.instances(case.outside_number):
-        if instance["status"] == "RUNNING":
-            stage.control.approve(instance["id"])
+    stage.control.approve_next(case.outside_number)
 
 
 def _audit(stage: Stage, number: str) -> None:
@@ -128,11 +143,27 @@ def _audit(stage: Stage, number: str) -> None:
 
 def _pay(stage: Stage, number: str) -> None:
     orders = [order["id"] for order in stage.cashier.get("/payments/waiting") if order["document"] == number]
-    batch = stage.cashier.post("/payments/batches", {"entity": stage.entity, "orders": orders})
-    stage.checker.post(f"/payments/batches/{batch['number']}/pay", {"version": batch["version"]})
+    batch = _patiently(
+        lambda: stage.cashier.post("/payments/batches", {"entity": stage.entity, "orders": orders})
+    )
+    _patiently(
+        lambda: stage.checker.post(f"/payments/batches/{batch['number']}/pay", {"version": batch["version"]})
+    )
     state = stage.owner.get(f"/reports/{number}")["state"]
     if state != "paid":
         raise TimeoutError(f"{number} is {state}, not paid")
+
+
+def _patiently(ask: Callable[[], Any]) -> Any:
+    """Before money goes the OA is asked whether the approval stands; while it does not answer, people try again."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except NotNow:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
 
 
 def promises(stage: Stage, number: str) -> dict[str, bool]:
@@ -151,7 +182,12 @@ def _created_once(stage: Stage, ref: Ref) -> bool:
     cases = list(Case.objects.filter(ref_kind=ref.kind, ref_key=ref.key))
     if len(cases) != 1:
         return False
-    return stage.control is None or len(stage.control.instances(cases[0].outside_number)) == 1
+    if stage.control is None:
+        return True
+    if stage.is_theirs:
+        return len(stage.control.instances(cases[0].outside_number)) == 1
+    asked = cases[0].items.filter(opened_at__isnull=False)
+    return all(len(stage.control.shown(key_of(item.pk))) == 1 for item in asked)
 
 
 def _decided_once(ref: Ref) -> bool:

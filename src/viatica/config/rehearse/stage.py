@@ -12,12 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from viatica.config import logs
+from viatica.config import logs, simulated
 from viatica.config.database import ensure_database, stop_embedded
 from viatica.config.processes import Family
 from viatica.config.rehearse.doors import HTTP, Control, Person
 
-KINDS = {"none": "", "dingtalk": "dingtalk"}
+USES = {"A": "approval", "B": "desk"}  # whose flow decides: the OA's, or ours on the OA's desk
 
 
 class NoCast(RuntimeError):
@@ -30,6 +30,7 @@ class Stage:
 
     url: str
     connection_id: int | None
+    is_theirs: bool  # whether the OA's own flow decides
     control: Control | None
     owner: Person
     owner_id: int
@@ -45,7 +46,7 @@ class Stage:
 
 
 @contextmanager
-def own_stage(oa: str, *, seed: int) -> Iterator[Stage]:
+def own_stage(oa: str, mode: str, *, seed: int) -> Iterator[Stage]:
     """A new company, its database, web, worker and simulated OA; all gone afterwards."""
     home = Path(tempfile.mkdtemp(prefix="viatica-rehearsal-"))
     home.chmod(0o755)  # an embedded server started by root runs as somebody else
@@ -55,35 +56,36 @@ def own_stage(oa: str, *, seed: int) -> Iterator[Stage]:
     family = Family(home / "log")
     try:
         ensure_database(home)
-        yield _set_up(oa, home, family, seed)
+        yield _set_up(oa, mode, home, family, seed)
     finally:
         family.stop()
         stop_embedded(home)
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _set_up(oa: str, home: Path, family: Family, seed: int) -> Stage:
+def _set_up(oa: str, mode: str, home: Path, family: Family, seed: int) -> Stage:
     from viatica.config.up import prepare, start_serving
 
     prepare(home)
     logs.configure(os.environ["VIATICA_LOG_LEVEL"])
-    from viatica.config.demo import command as demo
-    from viatica.config.demo import oa as simulated
     from viatica.config.demo import seed as company
+    from viatica.config.simulated import starting
     from viatica.kernel import clock
 
     folder = home / "demo"
-    people = company.people_and_places(at=clock.now() - timedelta(days=1), folder=folder)
+    people = company.people_and_places(at=clock.now() - timedelta(days=1))
     if oa == "none":
-        return _cast("", start_serving(family))
-    facts = demo.start_dingtalk(family, folder, seed=seed)
-    simulated.connect(people, facts)
-    url = demo.serve(family, facts)
-    return _cast(KINDS[oa], url)
+        return _cast("", mode, start_serving(family))
+    product = simulated.of(oa)
+    starting.write_organisation(people, product, folder)
+    facts = starting.start(family, folder, product, seed=seed)
+    uses = [USES[mode], *(use for use in product.uses if use != "approval")]
+    starting.connect(people, product, facts, uses=uses)
+    return _cast(oa, mode, starting.serve(family, product, facts))
 
 
 @contextmanager
-def this_stage(oa: str, *, seed: int) -> Iterator[Stage]:
+def this_stage(oa: str, mode: str, *, seed: int) -> Iterator[Stage]:
     """The house that runs here, with its people and its connection; what we make stays."""
     import django
 
@@ -92,16 +94,16 @@ def this_stage(oa: str, *, seed: int) -> Iterator[Stage]:
     logs.configure(os.environ["VIATICA_LOG_LEVEL"])
     from django.conf import settings
 
-    yield _cast(KINDS[oa], settings.PUBLIC_URL)
+    yield _cast("" if oa == "none" else oa, mode, settings.PUBLIC_URL)
 
 
-def _cast(kind: str, url: str) -> Stage:
+def _cast(kind: str, mode: str, url: str) -> Stage:
     """An employee with a manager where such a connection decides, and the people of finance there."""
     from viatica.offices.access.models import Grant, Role
     from viatica.offices.company.models import City, Employee, LegalEntity
 
     entities = (
-        LegalEntity.objects.filter(connection__kind=kind)
+        LegalEntity.objects.filter(connection__kind=kind, connection__uses__contains=[USES[mode]])
         if kind
         else LegalEntity.objects.filter(connection=None)
     )
@@ -137,6 +139,7 @@ def _cast(kind: str, url: str) -> Stage:
     return Stage(
         url=url,
         connection_id=entity.connection_id,
+        is_theirs=bool(kind) and mode == "A",
         control=_control(entity.connection),
         owner=_person(url, owner.pk),
         owner_id=owner.pk,
@@ -154,7 +157,7 @@ def _control(connection: Any) -> Control | None:
         return None
     url = f"{connection.settings['base_url']}/_control"
     is_simulated = HTTP.request("GET", url).status == 200
-    return Control(url) if is_simulated else None
+    return Control(url, simulated.of(connection.kind)) if is_simulated else None
 
 
 def _person(url: str, employee_id: int) -> Person:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from simulators.dingtalk.simulator import Simulator
+from simulators.dingtalk.testing import running
+from viatica.config import simulated
 from viatica.config.books import re_add
 from viatica.config.demo import folder, plan, seed
+from viatica.config.simulated import starting
+from viatica.config.simulated.company import parent_of
 from viatica.documents.expense.models import ExpenseReport
 from viatica.documents.travel.models import TravelRequest
 from viatica.offices.access.models import Grant, User
@@ -25,10 +28,13 @@ AT = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 
 @pytest.mark.django_db(transaction=True)
 def test_a_small_history_leaves_books_that_agree(tmp_path: Path) -> None:
-    company = seed.people_and_places(at=AT, folder=tmp_path)
-    organisation = json.loads((tmp_path / "organisation.json").read_text())
-    simulator = Simulator("http://127.0.0.1:1", org=organisation)
-    history = seed.three_months(company, simulator.facts(), at=AT, folder=tmp_path, trips=14, work_reports=6)
+    company = seed.people_and_places(at=AT)
+    product = simulated.of("dingtalk")
+    with running(org=product.organisation(parent_of(company))) as dingtalk:
+        connect = partial(starting.connect, company, product, dingtalk.facts, uses=product.uses)
+        history = seed.three_months(
+            company, connect=connect, at=AT, folder=tmp_path, trips=14, work_reports=6
+        )
 
     assert set(history.refused) <= {"budget.short"}
     rooms, disagreements = re_add(AT)
@@ -70,7 +76,7 @@ def _the_stage_is_set(tmp_path: Path) -> None:
 
 @pytest.mark.django_db
 def test_the_structure_is_the_announced_one_and_the_same_each_time(tmp_path: Path) -> None:
-    company = seed.people_and_places(at=AT, folder=tmp_path)
+    company = seed.people_and_places(at=AT)
     assert LegalEntity.objects.count() == 3
     assert all(is_social_credit_code(row.tax_id) for row in LegalEntity.objects.all())
     assert 36 <= Department.objects.count() <= 44

@@ -19,8 +19,8 @@ from viatica.connectors.dingtalk.messages import DingTalkMessages, DingTalkTodo
 from viatica.connectors.dingtalk.people import DingTalkSignIn
 from viatica.connectors.dingtalk.stream import stream
 from viatica.connectors.registry import Connector
-from viatica.connectors.settling import Settling, Sight
-from viatica.offices.approval.ports import CaseStatus
+from viatica.connectors.settling import Settling
+from viatica.offices.approval.ports import CaseState, CaseStatus
 from viatica.offices.approval.reconciling import reconcile
 from viatica.offices.company.directory.running import changed
 from viatica.spine.models import Connection
@@ -39,7 +39,7 @@ def translate_event(connection: Connection, body: dict[str, Any], at: datetime) 
     return SETTLING.settle(connection, body, at) or Done({"ignored": translate.event_type(body)})
 
 
-def _look(connection: Connection, instance_id: str) -> Sight | None:
+def _look(connection: Connection, instance_id: str) -> CaseState | None:
     """One that takes an approval back tells, once it is approved itself, of the instance that was approved before."""
     port = DingTalkApproval(connection)
     found = port.instance(instance_id)
@@ -47,15 +47,14 @@ def _look(connection: Connection, instance_id: str) -> Sight | None:
         return None
     if found.revokes and found.state.status is CaseStatus.APPROVED:
         undone = port.instance(found.revokes)
-        return Sight(replace(undone.state, status=CaseStatus.WITHDRAWN)) if undone else Sight(found.state)
-    return Sight(port.standing(found))
+        return replace(undone.state, status=CaseStatus.WITHDRAWN) if undone else found.state
+    return port.standing(found)
 
 
 SETTLING = Settling(
     instance_of=translate.event_instance,
     news=translate.news,
     look=_look,
-    told_undone=lambda connection, sight, at: None,
 )
 CONNECTOR = Connector(
     kind=KIND,

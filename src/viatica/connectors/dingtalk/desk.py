@@ -137,8 +137,9 @@ def _open(way: Way, board: Board, case: str, task: DeskTask, there: Mapping[str,
 
 # The process centre
 
-# Templates this process has seen to.
+# Templates this process has seen to, and those it only knows to be there (or not: None).
 _templates: dict[tuple[str, str, str], str] = {}
+_found: dict[tuple[str, str, str], str | None] = {}
 
 
 class CentreWay:
@@ -164,18 +165,20 @@ class CentreWay:
             return self.client.start(centre.instance(board, self._template(board.kind)))
         except NoSuchTemplate:
             _templates.clear()  # somebody deleted it over there
+            _found.clear()
             return self.client.start(centre.instance(board, self._template(board.kind)))
 
     def _template(self, kind: str) -> str:
         setup = self.client.setup
         key = (setup.base_url, setup.app_key, centre.name_of(kind))
         if key not in _templates:
-            _templates[key] = self._see_to(kind)
+            if key not in _found:
+                _found[key] = self.client.template_named(centre.name_of(kind))
+            _templates[key] = self._see_to(kind, _found[key])
         return _templates[key]
 
-    def _see_to(self, kind: str) -> str:
+    def _see_to(self, kind: str, code: str | None) -> str:
         """It looks as it should, whoever made it and when; two workers may do this at once."""
-        code = self.client.template_named(centre.name_of(kind))
         try:
             return self.client.put_template(centre.template(kind, code))
         except TemplateExists:

@@ -12,6 +12,7 @@ from viatica.connectors.guide import (
     Event,
     FormCode,
     Guide,
+    Hears,
     Host,
     Ours,
     Permission,
@@ -35,6 +36,25 @@ TEMPLATES = Term("OA审批", "OA approval")
 _DEVELOPMENT = Term("开发配置", "Development")
 _APPROVALS = ("approval", "desk")
 _PEOPLE = ("directory", "sign_in")
+_HEARD = ("approval", "desk", "directory")
+_EVENTS = (
+    Event(
+        Term("审批实例开始、结束、终止、删除", "Approval started, ended, stopped, deleted"),
+        "bpms_instance_change",
+        ("approval",),
+    ),
+    Event(
+        Term("审批任务开始，结束，转交", "Approval task started, ended, handed over"),
+        "bpms_task_change",
+        ("approval",),
+    ),
+    Event(Term("通讯录用户增加", "Member added"), "user_add_org", ("directory",)),
+    Event(Term("通讯录用户更改", "Member changed"), "user_modify_org", ("directory",)),
+    Event(Term("通讯录用户离职", "Member left"), "user_leave_org", ("directory",)),
+    Event(Term("通讯录企业部门创建", "Department created"), "org_dept_create", ("directory",)),
+    Event(Term("通讯录企业部门修改", "Department changed"), "org_dept_modify", ("directory",)),
+    Event(Term("通讯录企业部门删除", "Department removed"), "org_dept_remove", ("directory",)),
+)
 
 GUIDE = Guide(
     product=Term("钉钉", "DingTalk"),
@@ -121,26 +141,21 @@ GUIDE = Guide(
             says=N_("Have DingTalk make the two keys up. Save only after they have been entered here."),
             choices=(Choice(Term("推送方式", "How to push"), Term("HTTP推送", "HTTP push")),),
             addresses=(Address(Term("请求网址", "Request address"), Ours.HOOK),),
-            events=(
-                Event(
-                    Term("审批实例开始、结束、终止、删除", "Approval started, ended, stopped, deleted"),
-                    "bpms_instance_change",
-                    ("approval",),
-                ),
-                Event(
-                    Term("审批任务开始，结束，转交", "Approval task started, ended, handed over"),
-                    "bpms_task_change",
-                    ("approval",),
-                ),
-                Event(Term("通讯录用户增加", "Member added"), "user_add_org", ("directory",)),
-                Event(Term("通讯录用户更改", "Member changed"), "user_modify_org", ("directory",)),
-                Event(Term("通讯录用户离职", "Member left"), "user_leave_org", ("directory",)),
-                Event(Term("通讯录企业部门创建", "Department created"), "org_dept_create", ("directory",)),
-                Event(Term("通讯录企业部门修改", "Department changed"), "org_dept_modify", ("directory",)),
-                Event(Term("通讯录企业部门删除", "Department removed"), "org_dept_remove", ("directory",)),
-            ),
+            events=_EVENTS,
             is_tried_at_once=True,
-            uses=("approval", "desk", "directory"),
+            uses=_HEARD,
+            only=Hears.CALLBACKS,
+        ),
+        Place(
+            title=SUBSCRIPTION,
+            url=CONSOLE,
+            path=(_DEVELOPMENT,),
+            says=N_("DingTalk tells over a line this server opens, so no address of ours is needed."),
+            choices=(Choice(Term("推送方式", "How to push"), Term("Stream模式推送", "Stream mode")),),
+            events=_EVENTS,
+            is_tried_at_once=True,
+            uses=_HEARD,
+            only=Hears.LONG_CONNECTION,
         ),
         Place(
             title=SECURITY,
@@ -204,6 +219,7 @@ GUIDE = Guide(
             Term("签名 token", "Signing token"),
             SUBSCRIPTION,
             is_required=False,
+            only=Hears.CALLBACKS,
             shape=r"[0-9A-Za-z]{3,32}",
             looks=N_("3 to 32 letters and digits"),
             help=N_("Without it decisions made over there arrive by the hourly comparison only."),
@@ -213,6 +229,7 @@ GUIDE = Guide(
             Term("加密 aes_key", "Encryption key"),
             SUBSCRIPTION,
             is_required=False,
+            only=Hears.CALLBACKS,
             shape=r"[0-9A-Za-z]{43}",
             looks=N_("43 letters and digits"),
         ),

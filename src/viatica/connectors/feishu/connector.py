@@ -20,15 +20,12 @@ from viatica.connectors.feishu.messages import FeishuMessages
 from viatica.connectors.feishu.people import FeishuSignIn
 from viatica.connectors.feishu.stream import stream
 from viatica.connectors.registry import Connector
-from viatica.connectors.settling import Settling, Sight
+from viatica.connectors.settling import Settling
 from viatica.kernel.errors import OutsideError
-from viatica.kernel.words import N_
 from viatica.offices.approval import reconciling
 from viatica.offices.approval.desk import decide_from_desk
-from viatica.offices.approval.news import find
-from viatica.offices.approval.ports import CaseStatus
+from viatica.offices.approval.ports import CaseState
 from viatica.offices.company.directory.running import changed
-from viatica.spine import issues
 from viatica.spine.models import Connection
 from viatica.spine.outcomes import Done, Outcome
 from viatica.spine.reconcile import ReconcileReport
@@ -47,34 +44,9 @@ def translate_event(connection: Connection, body: dict[str, Any], at: datetime) 
     return SETTLING.settle(connection, body, at) or Done({"ignored": translate.event_type(body)})
 
 
-def _look(connection: Connection, instance_id: str) -> Sight | None:
+def _look(connection: Connection, instance_id: str) -> CaseState | None:
     found = FeishuApproval(connection).instance(instance_id)
-    return Sight(found.state, undone=instance_id if found.is_reverted else "") if found else None
-
-
-def _tell_reversal(connection: Connection, sight: Sight, at: datetime) -> None:
-    """In Feishu an approval that was given can be undone; money may have moved: a person decides.
-
-    Approved once more, there is nothing left to decide.
-    """
-    state = sight.state
-    case = find(connection.pk, state)
-    if case is None or case.is_active:
-        return
-    key = f"feishu.reverted:{connection.slug}:{state.instance_id}"
-    if state.status is CaseStatus.APPROVED:
-        issues.close_issue(key, at)
-        return
-    issues.raise_issue(
-        key=key,
-        kind="feishu.reverted",
-        message=N_(
-            "The approval of {number} was undone in Feishu after it had been given (instance {instance})."
-        ),
-        params={"number": case.number, "instance": state.instance_id},
-        ref=case.ref,
-        at=at,
-    )
+    return found.state if found else None
 
 
 def reconcile(connection: Connection, at: datetime) -> ReconcileReport:
@@ -94,7 +66,6 @@ SETTLING = Settling(
     instance_of=translate.event_instance,
     news=translate.news,
     look=_look,
-    told_undone=_tell_reversal,
     is_reversal=translate.is_reversal,
 )
 CONNECTOR = Connector(

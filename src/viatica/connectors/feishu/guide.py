@@ -16,6 +16,7 @@ from viatica.connectors.guide import (
     Event,
     FormCode,
     Guide,
+    Hears,
     Host,
     Ours,
     Permission,
@@ -45,6 +46,41 @@ _PEOPLE = ("directory", "sign_in")
 def _import(codes: Sequence[str]) -> str:
     return json.dumps({"scopes": {"tenant": list(codes), "user": []}}, indent=2)
 
+
+_HEARD = (*_APPROVALS, "messages", "directory")
+_EVENTS = (
+    Event(
+        Term("审批实例状态变更", "State of an approval changed"),
+        "approval_instance",
+        ("approval",),
+    ),
+    Event(
+        Term("审批任务状态变更", "State of an approval task changed"),
+        "approval_task",
+        ("approval",),
+    ),
+    Event(
+        Term("审批抄送状态变更", "State of an approval copy changed"),
+        "approval_cc",
+        ("approval",),
+    ),
+    Event(Term("员工入职", "Member joined"), "contact.user.created_v3", ("directory",)),
+    Event(Term("员工信息变化", "Member changed"), "contact.user.updated_v3", ("directory",)),
+    Event(Term("员工离职", "Member left"), "contact.user.deleted_v3", ("directory",)),
+    Event(Term("部门创建", "Department created"), "contact.department.created_v3", ("directory",)),
+    Event(
+        Term("部门信息变化", "Department changed"),
+        "contact.department.updated_v3",
+        ("directory",),
+    ),
+    Event(Term("部门删除", "Department removed"), "contact.department.deleted_v3", ("directory",)),
+    Event(
+        Term("通讯录授权范围变化", "Reach into the directory changed"),
+        "contact.scope.updated_v3",
+        ("directory",),
+    ),
+    Event(Term("卡片回传交互", "A button of a card was pressed"), "card.action.trigger", _CARDS),
+)
 
 GUIDE = Guide(
     product=Term("飞书", "Feishu"),
@@ -157,45 +193,34 @@ GUIDE = Guide(
                 Address(Term("事件配置 · 请求地址", "Events: request address"), Ours.HOOK),
                 Address(Term("回调配置 · 请求地址", "Callbacks: request address"), Ours.HOOK, _CARDS),
             ),
-            events=(
-                Event(
-                    Term("审批实例状态变更", "State of an approval changed"),
-                    "approval_instance",
-                    ("approval",),
-                ),
-                Event(
-                    Term("审批任务状态变更", "State of an approval task changed"),
-                    "approval_task",
-                    ("approval",),
-                ),
-                Event(
-                    Term("审批抄送状态变更", "State of an approval copy changed"),
-                    "approval_cc",
-                    ("approval",),
-                ),
-                Event(Term("员工入职", "Member joined"), "contact.user.created_v3", ("directory",)),
-                Event(Term("员工信息变化", "Member changed"), "contact.user.updated_v3", ("directory",)),
-                Event(Term("员工离职", "Member left"), "contact.user.deleted_v3", ("directory",)),
-                Event(
-                    Term("部门创建", "Department created"), "contact.department.created_v3", ("directory",)
-                ),
-                Event(
-                    Term("部门信息变化", "Department changed"),
-                    "contact.department.updated_v3",
-                    ("directory",),
-                ),
-                Event(
-                    Term("部门删除", "Department removed"), "contact.department.deleted_v3", ("directory",)
-                ),
-                Event(
-                    Term("通讯录授权范围变化", "Reach into the directory changed"),
-                    "contact.scope.updated_v3",
-                    ("directory",),
-                ),
-                Event(Term("卡片回传交互", "A button of a card was pressed"), "card.action.trigger", _CARDS),
-            ),
+            events=_EVENTS,
             is_tried_at_once=True,
-            uses=(*_APPROVALS, "messages", "directory"),
+            uses=_HEARD,
+            only=Hears.CALLBACKS,
+        ),
+        Place(
+            title=EVENTS,
+            url=CONSOLE,
+            path=(_DEVELOPMENT,),
+            says=N_(
+                "Feishu tells over a line this server opens, so no address of ours is needed. "
+                "Choose it for the events and for the callbacks."
+            ),
+            choices=(
+                Choice(
+                    Term("订阅方式", "How to subscribe"),
+                    Term("使用长连接接收事件", "Events over a long connection"),
+                ),
+                Choice(
+                    Term("回调订阅方式", "How to subscribe callbacks"),
+                    Term("使用长连接接收回调", "Callbacks over a long connection"),
+                    _CARDS,
+                ),
+            ),
+            events=_EVENTS,
+            is_tried_at_once=True,
+            uses=_HEARD,
+            only=Hears.LONG_CONNECTION,
         ),
         Place(
             title=SECURITY,
@@ -241,6 +266,7 @@ GUIDE = Guide(
             Term("Verification Token"),
             Term("事件与回调 › 加密策略", "Events and callbacks › Encryption"),
             is_required=False,
+            only=Hears.CALLBACKS,
             help=N_("Without it decisions made over there arrive by the hourly comparison only."),
         ),
         Credential(
@@ -248,6 +274,7 @@ GUIDE = Guide(
             Term("Encrypt Key"),
             Term("事件与回调 › 加密策略", "Events and callbacks › Encryption"),
             is_required=False,
+            only=Hears.CALLBACKS,
             help=N_("Without it callbacks are neither signed nor encrypted."),
         ),
     ),

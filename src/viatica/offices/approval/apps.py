@@ -13,6 +13,6 @@ class ApprovalConfig(AppConfig):
         relay.deliver_with("approval.submit", deliveries.deliver_submit)
         relay.deliver_with("approval.withdraw", deliveries.deliver_withdraw)
         relay.deliver_with("approval.comment", deliveries.deliver_comment)
-        relay.deliver_with(telling.SHOW, desk.deliver_show)
+        relay.deliver_with(telling.SHOW, desk.deliver_show, capability="desk")
         relay.deliver_with(leaving.LEFT, leaving.deliver_left)
         on_left(leaving.person_left)

@@ -23,7 +23,7 @@ from viatica.offices.approval.casefile import CaseFile
 from viatica.offices.approval.models import Case, Item
 from viatica.offices.approval.ports import DeskDecision, Shown, desk_for
 from viatica.offices.company.models import Employee, OutsideIdentity
-from viatica.spine import facts, issues
+from viatica.spine import exchanges, facts, issues
 from viatica.spine.models import Connection
 from viatica.spine.outcomes import Delivery, Done, Outcome
 
@@ -203,6 +203,7 @@ def _take(connection: Connection, told: DeskDecision, at: datetime) -> Taken:
     item = _item(connection, told.task_key)
     if item is None:
         return Taken.UNKNOWN
+    exchanges.about(item.case.ref)
     person = _person(connection, told.userid)
     if person is None:
         _put_right(connection, item, told, None, "stranger", at)
@@ -225,7 +226,12 @@ def _item(connection: Connection, key: str) -> Item | None:
     item_id = boards.item_of(key)
     if item_id is None:
         return None
-    return Item.objects.filter(pk=item_id, case__desk=connection).first()
+    return (
+        Item.objects.filter(pk=item_id, case__desk=connection)
+        .select_related("case")
+        .defer("case__form")
+        .first()
+    )
 
 
 def _person(connection: Connection, userid: str) -> Employee | None:

@@ -39,7 +39,7 @@ from viatica.offices.approval.ports import (
     What,
 )
 from viatica.offices.company.models import Employee, OutsideIdentity
-from viatica.spine import issues
+from viatica.spine import exchanges, issues
 
 
 class Heard(StrEnum):
@@ -103,6 +103,7 @@ def _tell(told: _Told, at: datetime) -> Heard:
         case = find(told.connection_id, told.state)
         if case is None or (told.is_partial and told.is_ambiguous(case)):
             return Heard.UNKNOWN
+        exchanges.about(case.ref)
         again = chain([case], iter(lambda: find(told.connection_id, told.state), None))
         file = casefile.take(lambda: _file_of(next(again), at), told.change)
         return Heard.APPLIED if told.has_changed and file.is_touched else Heard.IGNORED

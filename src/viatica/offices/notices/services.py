@@ -21,7 +21,7 @@ from viatica.offices.access.sign_in import page_through
 from viatica.offices.company.models import OutsideIdentity
 from viatica.offices.notices import ports, words
 from viatica.offices.notices.models import Notice, Sent
-from viatica.spine import outbox
+from viatica.spine import exchanges, outbox
 from viatica.spine.outcomes import Delivery, Done, Outcome
 
 SEND, UPDATE = "notice.send", "notice.update"
@@ -223,6 +223,7 @@ def deliver_notice(delivery: Delivery) -> Outcome:
     notice = Notice.objects.select_related("employee", "connection").get(pk=delivery.payload["notice_id"])
     if notice.connection is None:
         return Done({"skipped": "no connection"})
+    exchanges.about(notice.ref)
     if notice.sent != Sent.SENT:
         to = _recipient(notice.employee_id, notice.connection.pk)
         if to is None:
@@ -247,6 +248,7 @@ def deliver_update(delivery: Delivery) -> Outcome:
         return Done()
     if notice.at <= clock.now() - CARDS_CHANGE_FOR:
         return Done({"skipped": "too old"})
+    exchanges.about(notice.ref)
     with words.language_of(_language(notice.employee_id)):
         card = replace(_card(notice), status=words.status(kind))
     ports.messages_for(notice.connection).update_card(notice.message_id, card)
@@ -264,6 +266,7 @@ def deliver_todo(delivery: Delivery) -> Outcome:
     )
     if identity is None:
         return Done({"skipped": "no longer linked"})
+    exchanges.about(Ref.parse(asked["ref"]))
     port = ports.todos_for(identity.connection)
     to = ports.Recipient(identity.userid, identity.employee.name, identity.unionid)
     match delivery.kind:

@@ -11,12 +11,22 @@ import pytest
 from pytest_django.live_server_helper import LiveServer
 
 from simulators.dingtalk.testing import Running
-from viatica.connectors.conformance import GONE, ApprovalStories, Instance, Rig, awaken
-from viatica.connectors.dingtalk import connector, translate
+from viatica.connectors.conformance import (
+    GONE,
+    ApprovalStories,
+    DeskRig,
+    DeskStories,
+    FormStories,
+    Instance,
+    Task,
+    awaken,
+)
+from viatica.connectors.dingtalk import centre, connector, desk, translate
+from viatica.connectors.dingtalk.centre import CentreClient
 from viatica.connectors.dingtalk.signing import CallbackCipher
 from viatica.connectors.dingtalk.tests.conftest import connection_to
 from viatica.connectors.testing import Person, looks_afresh, office_of
-from viatica.offices.approval.ports import CaseStatus, Verdict
+from viatica.offices.approval.ports import CaseStatus, DeskStatus, Verdict
 from viatica.spine.hooks import RawCallback
 
 PEOPLE = (
@@ -34,9 +44,10 @@ STATUSES = {
 }
 
 
-class DingTalkRig(Rig[Running]):
+class DingTalkRig(DeskRig[Running]):
     stranger = "qianwei"
     create = "/v1.0/workflow/processInstances"
+    show = "/v1.0/workflow/processCentres/tasks"
     look = f"GET {create}"
     most_text = translate.MOST_CHARACTERS
     most_lines = translate.MOST_ROWS
@@ -65,6 +76,17 @@ class DingTalkRig(Rig[Running]):
     def misplaced(self, field: Any) -> Any:
         return GONE
 
+    def tasks(self, userid: str) -> list[Task]:
+        return [Task(userid, str(one["url"]), one) for one in self.oa.centre_tasks(userid)]
+
+    def press(self, task: Task, verdict: Verdict) -> None:
+        self.oa.press(task.there["id"], VERDICTS[verdict])
+
+    def lose(self) -> None:
+        client = CentreClient.of(self.office.connection)
+        for one in self.oa.centre_tasks():
+            client.close_tasks(one["instance_id"], [centre.closing(str(one["id"]), DeskStatus.CANCELLED)])
+
     def forged(self) -> Iterator[RawCallback]:
         mine = CallbackCipher(self.oa.token, self.oa.aes_key, (self.oa.app_key,))
         another = CallbackCipher("another", self.oa.aes_key, (self.oa.app_key,))
@@ -82,6 +104,8 @@ def rig(
     dingtalk: Running, live_server: LiveServer, transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DingTalkRig]:
     looks_afresh(connector, monkeypatch)
+    monkeypatch.setattr(desk, "_templates", {})
+    monkeypatch.setattr(desk, "_found", {})
     awaken(live_server.url)
     with office_of(
         dingtalk, connection_to(dingtalk), people=PEOPLE, steps=STEPS, url=live_server.url, patch=monkeypatch
@@ -90,3 +114,9 @@ def rig(
 
 
 class TestApprovals(ApprovalStories): ...
+
+
+class TestForms(FormStories): ...
+
+
+class TestDesk(DeskStories): ...

@@ -30,6 +30,7 @@ INSTANCES = "/v1.0/workflow/processCentres/instances"
 @pytest.fixture(autouse=True)
 def _no_memory_of_templates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk, "_templates", {})
+    monkeypatch.setattr(desk, "_found", {})
 
 
 def unionid(dingtalk: Running, userid: str) -> str:
@@ -188,6 +189,7 @@ def test_one_template_serves_all_papers_of_a_kind(
     show(port, board(task(dingtalk)))
     show(port, board(task(dingtalk, key="item-43"), number="BX202611-000124"))
     monkeypatch.setattr(desk, "_templates", {})  # another worker
+    monkeypatch.setattr(desk, "_found", {})
     show(port, board(task(dingtalk, key="item-44"), number="BX202611-000125"))
     (template,) = templates(dingtalk)
     assert (template["is_hidden"], template["sends_cards"]) == (True, True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import urllib3
 from django.db import close_old_connections
 from django.db import connection as database
 from pytest_django.live_server_helper import LiveServer
@@ -18,7 +16,6 @@ from pytest_httpserver import HTTPServer
 
 from simulators.dingtalk.testing import Running
 from viatica.connectors.dingtalk import connector
-from viatica.connectors.dingtalk.signing import CallbackCipher
 from viatica.connectors.dingtalk.tests.conftest import connection_to
 from viatica.connectors.settling import HEARD_AT
 from viatica.connectors.testing import Office, Person, looks_afresh, office_of
@@ -27,7 +24,7 @@ from viatica.kernel.refs import Ref
 from viatica.offices.approval import services
 from viatica.offices.approval.rechecking import Undone, verify_before_payment
 from viatica.offices.company.directory.running import apply, sync
-from viatica.spine import inbox, quotas, reconcile, relay
+from viatica.spine import inbox, quotas, relay
 from viatica.spine.models import Connection, InboxEvent, Issue, OutboxMessage
 from viatica.spine.outcomes import Done, Later, Outcome
 
@@ -48,37 +45,6 @@ def office(
         yield made
 
 
-def test_approved_over_there_is_approved_here(office: Office[Running]) -> None:
-    ref, instance_id = office.sent()
-    assert office.oa.instance(instance_id)["values"]["单号"] == office.case(ref).outside_number
-    office.oa.decide(instance_id, "agree", remark="同意")
-    office.work()
-    case = office.case(ref)
-    assert (case.state, case.is_agreed) == ("approved", True)
-    (conclusion,) = office.conclusions
-    assert (conclusion.outcome, conclusion.by, conclusion.via, conclusion.comment) == (
-        "approved",
-        f"employee:{office.people['lisiyuan'].pk}",
-        "dingtalk",
-        "同意",
-    )
-    assert office.facts(ref) == ["case.opened", "case.sent", "case.decided", "case.concluded"]
-    assert InboxEvent.objects.exclude(state="done").count() == 0
-
-
-def test_refused_and_withdrawn_over_there(office: Office[Running]) -> None:
-    refused, refused_id = office.sent("1")
-    withdrawn, withdrawn_id = office.sent("2")
-    office.oa.decide(refused_id, "refuse", remark="缺发票")
-    office.oa.withdraw(withdrawn_id)
-    office.work()
-    assert [office.case(ref).state for ref in (refused, withdrawn)] == ["rejected", "withdrawn"]
-    assert sorted((one.outcome, one.comment) for one in office.conclusions) == [
-        ("rejected", "缺发票"),
-        ("withdrawn", ""),
-    ]
-
-
 def test_withdrawn_here_is_withdrawn_there(office: Office[Running]) -> None:
     office.oa.set(terminate_ban_s=15)
     ref, instance_id = office.sent()
@@ -93,101 +59,6 @@ def test_withdrawn_here_is_withdrawn_there(office: Office[Running]) -> None:
     office.work()
     assert (office.case(ref).state, office.case(ref).is_agreed) == ("withdrawn", True)
     assert [one.outcome for one in office.conclusions] == ["withdrawn"]
-
-
-def test_a_lost_answer_creates_no_second_instance(office: Office[Running]) -> None:
-    office.oa.fault("lost_answer", "/v1.0/workflow/processInstances", method="POST", times=1)
-    ref = office.open()
-    office.work()
-    assert len(office.oa.instances()) == 1
-    office.work(later=600)
-    assert [one["values"]["单号"] for one in office.oa.instances()] == [office.case(ref).outside_number]
-    assert office.oa.calls()[CREATE] == 1
-    office.oa.decide(office.oa.instances()[0]["id"])
-    office.work()
-    assert office.case(ref).state == "approved"
-
-
-def test_bad_days_change_nothing_in_the_end(office: Office[Running]) -> None:
-    office.oa.spoil_callbacks(repeat=2, reorder_fraction=0.5, delay_s=0.02, delay_fraction=0.5)
-    office.oa.fault("server_error", "/v1.0/workflow/processInstances", times=2)
-    office.oa.fault("html_page", "/v1.0/workflow/processInstances", times=1)
-    office.oa.fault("rate_limit", "/v1.0/workflow/processInstances", times=1)
-    refs = [office.open(str(no)) for no in range(5)]
-    for later in (0, 60, 600, 3600, 7200):
-        office.work(later=later)
-    found = office.oa.instances()
-    numbers = sorted(office.case(ref).outside_number for ref in refs)
-    assert sorted(one["values"]["单号"] for one in found) == numbers
-    for one in found:
-        office.oa.decide(one["id"])
-    for later in (0, 60, 600):
-        office.work(later=later)
-    assert [office.case(ref).state for ref in refs] == ["approved"] * 5
-    assert [one.outcome for one in office.conclusions] == ["approved"] * 5
-
-
-def test_one_look_serves_all_events_that_had_come_in(office: Office[Running]) -> None:
-    _, instance_id = office.sent()
-    office.oa.decide(instance_id, remark="同意")
-    before = office.oa.calls().get(LOOK, 0)
-    office.work()
-    kinds = [(one["kind"], one["body"]["type"]) for one in office.oa.events(instance_id=instance_id)]
-    assert ("bpms_task_change", "finish") in kinds and ("bpms_instance_change", "finish") in kinds
-    assert office.oa.calls()[LOOK] - before == 1
-
-
-def test_callbacks_that_never_came_are_made_up_for(office: Office[Running]) -> None:
-    office.oa.spoil_callbacks(drop_fraction=1.0)
-    ref, instance_id = office.sent()
-    office.oa.decide(instance_id, remark="同意")
-    office.work()
-    assert office.case(ref).state == "active"
-    (report,) = reconcile.run(office.connection, clock.now())
-    assert [(drift.ref, drift.ours, drift.theirs) for drift in report.healed] == [
-        (str(ref), "active", "approved")
-    ]
-    assert report.unhealed == []
-    assert office.case(ref).state == "approved"
-    (again,) = reconcile.run(office.connection, clock.now())
-    assert (again.healed, again.unhealed) == ([], [])
-    assert len(office.conclusions) == 1
-
-
-def test_an_event_pushed_again_is_kept_once(office: Office[Running]) -> None:
-    ref, instance_id = office.sent()
-    office.oa.decide(instance_id)
-    office.work()
-    kept = InboxEvent.objects.count()
-    for event in office.oa.events(instance_id=instance_id):
-        office.oa.resend(event["id"], times=2)
-    time.sleep(0.2)
-    office.work()
-    assert InboxEvent.objects.count() == kept
-    assert office.facts(ref) == ["case.opened", "case.sent", "case.decided", "case.concluded"]
-    assert len(office.conclusions) == 1
-
-
-def test_a_decision_after_our_withdrawal_changes_nothing_here_and_is_told(office: Office[Running]) -> None:
-    ref, instance_id = office.sent()
-    services.withdraw(ref=ref, actor=office.applicant, at=clock.now())
-    office.oa.decide(instance_id)  # before the worker could withdraw it there
-    office.work()
-    office.work(later=60)
-    assert office.case(ref).state == "withdrawn"
-    assert [one.outcome for one in office.conclusions] == ["withdrawn"]
-    assert "news.ignored" in office.facts(ref)
-
-
-def test_handed_over_there_the_other_persons_decision_counts(office: Office[Running]) -> None:
-    ref, instance_id = office.sent()
-    office.oa.hand_over(instance_id, "sunhui", remark="请财务看")
-    office.oa.decide(instance_id, remark="可以")
-    office.work()
-    assert office.case(ref).state == "approved"
-    (conclusion,) = office.conclusions
-    assert (conclusion.by, conclusion.comment) == ("dingtalk:sunhui", "可以")
-    assert "case.handed_over" in office.facts(ref)
 
 
 def test_a_callback_before_the_create_has_returned(office: Office[Running]) -> None:
@@ -317,30 +188,6 @@ def test_events_that_concern_no_approval_are_kept_and_left(office: Office[Runnin
         "user_leave_org",
         ["xujia"],
     )
-
-
-def test_forged_and_recorded_callbacks_leave_no_trace(office: Office[Running]) -> None:
-    cipher = CallbackCipher(office.oa.token, office.oa.aes_key, (office.oa.app_key,))
-    event = json.dumps({"EventType": "bpms_instance_change", "processInstanceId": "x", "type": "finish"})
-
-    def post(age_s: float, **changes: str) -> tuple[int, str]:
-        sealed = cipher.seal(event, timestamp=str(int((time.time() - age_s) * 1000)), nonce="n")
-        query = {
-            "msg_signature": sealed["msg_signature"],
-            "timestamp": sealed["timeStamp"],
-            "nonce": "n",
-            **changes,
-        }
-        url = f"{office.hooks}?{'&'.join(f'{key}={value}' for key, value in query.items())}"
-        answer = urllib3.request("POST", url, json={"encrypt": sealed["encrypt"]}, retries=False)
-        body = json.loads(answer.data)
-        return answer.status, body.get("code", "")
-
-    assert post(0, nonce="m") == (403, "connectors.callback_forged")
-    assert post(7200) == (403, "connectors.callback_old")
-    assert not InboxEvent.objects.exists()
-    assert post(0)[0] == 200
-    assert InboxEvent.objects.count() == 1
 
 
 # What an event leads to, where the simulator is too honest

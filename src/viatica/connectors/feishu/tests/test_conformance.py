@@ -10,8 +10,17 @@ import pytest
 from pytest_django.live_server_helper import LiveServer
 
 from simulators.feishu.testing import Running
-from viatica.connectors.conformance import GONE, ApprovalStories, Instance, Rig, awaken
-from viatica.connectors.feishu import connector, translate
+from viatica.connectors.conformance import (
+    GONE,
+    ApprovalStories,
+    DeskRig,
+    DeskStories,
+    FormStories,
+    Instance,
+    Task,
+    awaken,
+)
+from viatica.connectors.feishu import connector, desk, translate
 from viatica.connectors.feishu.approvals import FeishuApproval
 from viatica.connectors.feishu.tests.conftest import connection_to
 from viatica.connectors.feishu.tests.sealing import callback
@@ -27,9 +36,10 @@ PEOPLE = (
 STEPS = {"主管": "wangkai", "财务": "sunhui"}
 
 
-class FeishuRig(Rig[Running]):
+class FeishuRig(DeskRig[Running]):
     stranger = "linxiao"
     create = "/open-apis/approval/v4/instances"
+    show = "/open-apis/approval/v4/external_instances"
     look = "GET /open-apis/approval/v4/instances/{instance_id}"
 
     def decide(self, instance_id: str, verdict: Verdict, comment: str = "", *, userid: str = "") -> None:
@@ -56,6 +66,18 @@ class FeishuRig(Rig[Running]):
     def misplaced(self, field: Any) -> Any:
         return {**field, "id": GONE}
 
+    def tasks(self, userid: str) -> list[Task]:
+        return [Task(userid, str(one["task"]["links"]["mobile_link"]), one) for one in self.oa.todos(userid)]
+
+    def press(self, task: Task, verdict: Verdict) -> None:
+        one = task.there
+        self.oa.press(
+            one["approval_code"], one["instance_id"], one["task"]["task_id"], verdict.value.upper(), "见附言"
+        )
+
+    def lose(self) -> None:
+        self.oa.reset()
+
     def forged(self) -> Iterator[RawCallback]:
         key = self.oa.encrypt_key
         event = {
@@ -78,6 +100,7 @@ def rig(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[FeishuRig]:  # fmt: skip
     looks_afresh(connector, monkeypatch)
+    monkeypatch.setattr(desk, "_defined", {})
     awaken(live_server.url)
     connection = connection_to(feishu, forms)
     with office_of(
@@ -88,3 +111,9 @@ def rig(
 
 
 class TestApprovals(ApprovalStories): ...
+
+
+class TestForms(FormStories): ...
+
+
+class TestDesk(DeskStories): ...
