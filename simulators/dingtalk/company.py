@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from simulators.stage.crowd import Room, Stranger, login_of, mobile_of
 from simulators.stage.fields import Fields
+from simulators.stage.org import Org, People
 
 ROOT = 1
+OF_CROWD = 500_000_000  # department ids of a crowd begin here
 FINANCE_LEAD = "财务负责人"
 
 
@@ -47,7 +49,6 @@ class User:
     active: bool = True
     admin: bool = False
     boss: bool = False
-    leads: list[int] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)
 
 
@@ -60,119 +61,160 @@ class Leaving:
     reason: str
 
 
-@dataclass(slots=True)
-class Company:
-    departments: dict[int, Department] = field(default_factory=dict)
-    users: dict[str, User] = field(default_factory=dict)
-    children: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-    members: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
-    by_mobile: dict[str, str] = field(default_factory=dict)
-    by_unionid: dict[str, str] = field(default_factory=dict)
+@dataclass
+class Company(Org[int, Department, User]):
+    root: int = ROOT
+    users: People[User] = field(default_factory=lambda: People(invented))
     left: list[Leaving] = field(default_factory=list)
 
-    def load(self, document: Mapping[str, Any]) -> None:
-        """Replace the organisation. Raises ValueError naming what does not fit; then nothing has changed."""
-        fresh = read_company(document)
-        self.departments, self.users = fresh.departments, fresh.users
-        self.index()
+    def room_key(self, number: int) -> int:
+        return OF_CROWD + number
 
-    def index(self) -> None:
-        self.children = defaultdict(list)
-        self.members = defaultdict(list)
-        for department in sorted(self.departments.values(), key=lambda row: (row.order, row.dept_id)):
-            self.children[department.parent_id].append(department.dept_id)
-        for user in self.users.values():
-            for dept_id in user.dept_ids:
-                self.members[dept_id].append(user.userid)
-        self.by_mobile = {user.mobile: user.userid for user in self.users.values() if user.mobile}
-        self.by_unionid = {user.unionid: user.userid for user in self.users.values()}
+    def room_number(self, key: int) -> int | None:
+        return key - OF_CROWD if key >= OF_CROWD else None
 
-    def put_user(self, user: User) -> bool:
-        """Add or replace one person; True when the person is new."""
-        is_new = user.userid not in self.users
-        self.users[user.userid] = user
-        self.index()
-        return is_new
+    def invent_room(self, room: Room) -> Department:
+        parent = ROOT if room.parent is None else self.room_key(room.parent)
+        heads = [] if room.head is None else [login_of(room.head)]
+        return Department(self.room_key(room.number), room.name, parent, heads, order=room.number)
 
-    def let_go(self, userid: str, reason: str = "leave") -> None:
-        user = self.users.pop(userid)
+    def key_of(self, department: Department) -> int:
+        return department.dept_id
+
+    def parent_of(self, department: Department) -> int:
+        return department.parent_id
+
+    def rank_of(self, department: Department) -> tuple[int, int]:
+        return department.order, department.dept_id
+
+    def heads_of(self, department: Department) -> list[str]:
+        return department.managers
+
+    def id_of(self, user: User) -> str:
+        return user.userid
+
+    def rooms_of(self, user: User) -> Sequence[int]:
+        return user.dept_ids
+
+    def marks_of(self, user: User) -> Iterator[tuple[str, str]]:
+        yield "unionid", user.unionid
+        if user.mobile:
+            yield "mobile", user.mobile
+
+    def mark_number(self, kind: str, value: str) -> int | None:
+        prefix = {"unionid": "union-p", "mobile": mobile_of(0)[:3]}[kind]
+        number = value.removeprefix(prefix)
+        return int(number) if value.startswith(prefix) and number.isascii() and number.isdigit() else None
+
+    def document_of(self, user: User) -> dict[str, Any]:
+        names = ("name", "unionid", "openid", "manager_userid", "mobile", "email", "org_email", "title")
+        more = ("job_number", "work_place", "remark", "avatar", "hired_date", "extension", "active", "admin")
+        known = {name: getattr(user, name) for name in (*names, *more, "boss", "roles")}
+        return {**known, "dept_id_list": list(user.dept_ids)}
+
+    def read_user(self, row: Fields) -> User:
+        """`leader_in_dept` makes them manager of those departments."""
+        user = read_user(row)
+        for dept_id in user.dept_ids:
+            if dept_id not in self.departments:
+                raise ValueError(f"user {user.userid} is in department {dept_id}, which does not exist")
+        for dept_id in read_leads(row):
+            department = self.departments.get(dept_id)
+            if department and user.userid not in department.managers:
+                department.managers.append(user.userid)
+        return user
+
+    def department_document(self, department: Department) -> dict[str, Any]:
+        return {
+            "name": department.name,
+            "parent_id": department.parent_id,
+            "dept_manager_userid_list": list(department.managers),
+            "order": department.order,
+            "code": department.code,
+            "source_identifier": department.source_identifier,
+        }
+
+    def read_department(self, row: Fields) -> Department:
+        dept_id = row.number("dept_id")
+        return Department(
+            dept_id=dept_id,
+            name=row.text("name"),
+            parent_id=0 if dept_id == ROOT else row.number_or("parent_id", ROOT),
+            managers=row.texts("dept_manager_userid_list"),
+            order=row.number_or("order", 0),
+            code=row.text_or("code"),
+            source_identifier=row.text_or("source_identifier"),
+        )
+
+    def retitled(self, user: User, title: str) -> User:
+        return replace(user, title=title)
+
+    def moved(self, user: User, key: int) -> User:
+        return replace(user, dept_ids=[key])
+
+    def read(self, document: Mapping[str, Any]) -> Company:
+        """{"departments": [{dept_id, name, parent_id, dept_manager_userid_list}], "users": [{userid, name, …}]}."""
+        fields = Fields(document, ValueError)
+        fresh = Company()
+        for row in fields.rows("departments"):
+            department = self.read_department(row)
+            if department.dept_id in fresh.departments:
+                raise ValueError(f"department {department.dept_id} appears twice")
+            fresh.departments[department.dept_id] = department
+        fresh.departments.setdefault(ROOT, Department(ROOT, "公司", 0))
+        for department in fresh.departments.values():
+            if department.dept_id != ROOT and department.parent_id not in fresh.departments:
+                raise ValueError(f"department {department.dept_id} has no parent {department.parent_id}")
+        for row in fields.rows("users"):
+            user = fresh.read_user(row)
+            if user.userid in fresh.users:
+                raise ValueError(f"user {user.userid} appears twice")
+            fresh.users.kept[user.userid] = user
+        fresh.check_managers()
+        if len({user.unionid for user in fresh.users.kept.values()}) != len(fresh.users):
+            raise ValueError("two users share a unionid")
+        return fresh
+
+    def check_managers(self) -> None:
         for department in self.departments.values():
-            if userid in department.managers:
-                department.managers.remove(userid)
-        self.left.append(Leaving(userid, user.name, user.mobile, time.time(), reason))
-        self.index()
+            for userid in department.managers:
+                if userid not in self.users:
+                    raise ValueError(
+                        f"department {department.dept_id} is led by {userid}, who does not exist"
+                    )
+
+    def remember(self, user: User, reason: str) -> None:
+        self.left.append(Leaving(user.userid, user.name, user.mobile, time.time(), reason))
 
     def user_by_unionid(self, unionid: str) -> User | None:
-        return self.users.get(self.by_unionid.get(unionid, ""))
+        return self.find_by("unionid", unionid)
+
+    def leads(self, userid: str, dept_id: int) -> bool:
+        department = self.departments.get(dept_id)
+        return department is not None and userid in department.managers
 
     def name(self, userid: str) -> str:
         user = self.users.get(userid)
         return user.name if user else userid
 
-    def upwards(self, dept_id: int) -> Iterator[Department]:
-        """The department and those above it."""
-        seen: set[int] = set()
-        while (department := self.departments.get(dept_id)) and dept_id not in seen:
-            seen.add(dept_id)
-            yield department
-            dept_id = department.parent_id
-
-    def below(self, dept_id: int) -> Iterator[int]:
-        """The department and all beneath it."""
-        yield dept_id
-        for child in self.children.get(dept_id, []):
-            yield from self.below(child)
-
-    def manager_above(self, userid: str, dept_id: int) -> str | None:
-        """Who decides for this person: the manager of the department, or of the next one up."""
-        for department in self.upwards(dept_id):
-            for manager in department.managers:
-                if manager != userid and manager in self.users:
-                    return manager
-        return None
-
     def holders(self, role: str) -> list[str]:
-        return [user.userid for user in self.users.values() if role in user.roles]
+        return [user.userid for user in self.users.named() if role in user.roles]
 
 
-def read_company(document: Mapping[str, Any]) -> Company:
-    """{"departments": [{dept_id, name, parent_id, dept_manager_userid_list}], "users": [{userid, name, …}]}."""
-    fields = Fields(document, lambda detail: ValueError(detail))
-    company = Company()
-    for row in fields.rows("departments"):
-        department = _read_department(row)
-        if department.dept_id in company.departments:
-            raise ValueError(f"department {department.dept_id} appears twice")
-        company.departments[department.dept_id] = department
-    if ROOT not in company.departments:
-        company.departments[ROOT] = Department(ROOT, "公司", 0)
-    company.departments[ROOT].parent_id = 0
-    for department in company.departments.values():
-        if department.dept_id != ROOT and department.parent_id not in company.departments:
-            raise ValueError(f"department {department.dept_id} has no parent {department.parent_id}")
-    for row in fields.rows("users"):
-        user = read_user(row)
-        if user.userid in company.users:
-            raise ValueError(f"user {user.userid} appears twice")
-        _settle(company, user)
-        company.users[user.userid] = user
-    for department in company.departments.values():
-        _check_managers(company, department)
-    company.index()
-    if len(company.by_unionid) != len(company.users):
-        raise ValueError("two users share a unionid")
-    return company
-
-
-def _read_department(row: Fields) -> Department:
-    return Department(
-        dept_id=row.number("dept_id"),
-        name=row.text("name"),
-        parent_id=row.number_or("parent_id", ROOT),
-        managers=row.texts("dept_manager_userid_list"),
-        order=row.number_or("order", 0),
-        code=row.text_or("code"),
-        source_identifier=row.text_or("source_identifier"),
+def invented(stranger: Stranger) -> User:
+    return User(
+        userid=stranger.login,
+        name=stranger.name,
+        dept_ids=[OF_CROWD + stranger.room],
+        unionid=f"union-{stranger.login}",
+        openid=f"open-{stranger.login}",
+        manager_userid="" if stranger.manager is None else login_of(stranger.manager),
+        mobile=stranger.mobile,
+        email=stranger.email,
+        org_email=stranger.email,
+        title=stranger.title,
+        job_number=stranger.employee_number,
+        hired_date=1_609_430_400_000,
     )
 
 
@@ -201,32 +243,12 @@ def read_user(row: Fields) -> User:
         active=row.flag_or("active", True),
         admin=row.flag_or("admin", False),
         boss=row.flag_or("boss", False),
-        leads=_read_leads(row),
         roles=row.texts("roles"),
     )
 
 
-def _read_leads(row: Fields) -> list[int]:
+def read_leads(row: Fields) -> list[int]:
     return [entry.number("dept_id") for entry in row.rows("leader_in_dept") if entry.flag_or("leader", True)]
-
-
-def _settle(company: Company, user: User) -> None:
-    for dept_id in user.dept_ids:
-        if dept_id not in company.departments:
-            raise ValueError(f"user {user.userid} is in department {dept_id}, which does not exist")
-    for dept_id in user.leads:
-        department = company.departments.get(dept_id)
-        if department and user.userid not in department.managers:
-            department.managers.append(user.userid)
-
-
-def _check_managers(company: Company, department: Department) -> None:
-    for userid in department.managers:
-        user = company.users.get(userid)
-        if user is None:
-            raise ValueError(f"department {department.dept_id} is led by {userid}, who does not exist")
-        if department.dept_id not in user.leads:
-            user.leads.append(department.dept_id)
 
 
 def _made_up(kind: str, userid: str) -> str:

@@ -3,59 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from base64 import b64decode
-from binascii import Error as Base64Error
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from simulators.dingtalk.callbacks import card_signature
-from simulators.dingtalk.company import read_user
+from simulators.dingtalk.company import Company, Department, User
+from simulators.dingtalk.control_desk import DeskDoor
 from simulators.dingtalk.errors import NewRefusal
-from simulators.dingtalk.messages import Notification
-from simulators.dingtalk.simulator import Simulator
-from simulators.dingtalk.todo import shown_todo
 from simulators.dingtalk.workflow import Instance, Status, Task, Verdict, flow_from
-from simulators.stage.faults import FaultRule, Harm
+from simulators.stage.control import Table
 from simulators.stage.fields import Fields
-from simulators.stage.gate import Upload
-from simulators.stage.post import NoAnswer
-
-Handler = Callable[[Request, Fields], Awaitable[Any]]
 
 
-class Control:
-    def __init__(self, simulator: Simulator) -> None:
-        self.sim = simulator
+class Control(DeskDoor):
+    refusals = (ValueError, NewRefusal)
+    user_key, department_key = "userid", "dept_id"
+    read_key = int
+    stands_for = {"dept_id": "dept_id_list"}
 
-    def routes(self) -> list[Route]:
-        table: list[tuple[str, str, Handler]] = [
-            ("GET", "", self.facts),
-            ("GET", "/settings", self.settings),
-            ("PUT", "/settings", self.change_settings),
+    def table(self) -> Table:
+        return [
+            *self.company_table(),
             ("PUT", "/callback", self.register),
             ("GET", "/callback", self.callback),
-            ("PUT", "/callback/spoiling", self.spoil),
-            ("GET", "/events", self.events),
-            ("POST", "/events/{event_id}/resend", self.resend),
+            ("GET", "/stream", self.stream),
+            ("POST", "/stream/ping", self.ping),
+            ("POST", "/stream/disconnect", self.disconnect),
             ("POST", "/events", self.emit),
-            ("GET", "/idle", self.idle),
-            ("GET", "/faults", self.faults),
-            ("POST", "/faults", self.add_fault),
-            ("DELETE", "/faults", self.clear_faults),
-            ("GET", "/calls", self.calls),
-            ("DELETE", "/calls", self.clear_calls),
             ("POST", "/tokens/expire", self.expire_tokens),
             ("POST", "/codes", self.code),
             ("PUT", "/redirect-uris", self.redirect_uris),
-            ("PUT", "/directory", self.load_directory),
-            ("PUT", "/users/{userid}", self.put_user),
-            ("POST", "/users/{userid}/leave", self.leave),
             ("PUT", "/templates/{code}", self.change_template),
             ("GET", "/instances", self.instances),
             ("GET", "/instances/{instance_id}", self.instance),
@@ -64,51 +42,10 @@ class Control:
             ("POST", "/instances/{instance_id}/redirect", self.redirect),
             ("POST", "/instances/{instance_id}/comment", self.comment),
             ("POST", "/instances/{instance_id}/withdraw", self.withdraw),
+            ("POST", "/instances/{instance_id}/revoke", self.revoke),
             ("GET", "/tasks", self.tasks),
-            ("GET", "/notifications", self.notifications),
-            ("GET", "/robot-messages", self.robot_messages),
-            ("GET", "/todos", self.todos),
-            ("GET", "/cards", self.cards),
-            ("POST", "/cards/{out_track_id}/click", self.click_card),
-            ("POST", "/files", self.upload),
-            ("POST", "/reset", self.reset),
+            *self.desk_table(),
         ]
-        return [
-            Route(f"/_control{path}", self._door(handler), methods=[method])
-            for method, path, handler in table
-        ]
-
-    def _door(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        async def door(request: Request) -> Response:
-            try:
-                raw = await request.body()
-                body = json.loads(raw) if raw else {}
-                if not isinstance(body, dict):
-                    raise ValueError("the body must be a JSON object")
-                answer = await handler(request, Fields(body, ValueError))
-            except LookupError as error:
-                return JSONResponse({"error": f"not found: {error}"}, status_code=404)
-            except (ValueError, NewRefusal) as error:
-                return JSONResponse({"error": str(error)}, status_code=400)
-            return JSONResponse(answer)
-
-        return door
-
-    # The simulator itself.
-
-    async def facts(self, request: Request, body: Fields) -> Any:
-        return self.sim.facts()
-
-    async def settings(self, request: Request, body: Fields) -> Any:
-        return self.sim.settings.shown()
-
-    async def change_settings(self, request: Request, body: Fields) -> Any:
-        self.sim.settings.change(body.values)
-        return self.sim.settings.shown()
-
-    async def reset(self, request: Request, body: Fields) -> Any:
-        self.sim.forget()
-        return {}
 
     # Callbacks.
 
@@ -129,70 +66,32 @@ class Control:
         registration = self.sim.callbacks.registration
         return {
             "url": registration.url if registration else None,
-            "spoiling": asdict(self.sim.callbacks.spoiling),
+            "spoiling": self.sim.callbacks.spoiling.shown(),
             "failed": len(self.sim.callbacks.failed),
             "under_way": len(self.sim.callbacks.tasks),
         }
 
-    async def spoil(self, request: Request, body: Fields) -> Any:
-        self.sim.callbacks.spoiling.change(dict(body.values))
-        return asdict(self.sim.callbacks.spoiling)
+    async def stream(self, request: Request, body: Fields) -> Any:
+        return self.sim.stream.shown()
 
-    async def events(self, request: Request, body: Fields) -> Any:
-        query = request.query_params
-        return self.sim.callbacks.shown(kind=query.get("kind", ""), lane=query.get("instance_id", ""))
+    async def ping(self, request: Request, body: Fields) -> Any:
+        """Ping every connection; how many answered rightly."""
+        answers = await asyncio.gather(*(self.sim.stream.ping(line) for line in self.sim.stream.lines))
+        return {"pinged": len(answers), "answered": sum(answers)}
 
-    async def resend(self, request: Request, body: Fields) -> Any:
-        event_id = request.path_params["event_id"]
-        if not self.sim.callbacks.resend(event_id, body.number_or("times", 1)):
-            raise LookupError(event_id)
-        return {}
+    async def disconnect(self, request: Request, body: Fields) -> Any:
+        """Every connection is told to go (`reason`), or with `abrupt` cut without a word."""
+        lines, stream = list(self.sim.stream.lines), self.sim.stream
+        if body.flag_or("abrupt", False):
+            await asyncio.gather(*(stream.cut(line) for line in lines))
+        else:
+            reason = body.text_or("reason", "persistent connection is timeout")
+            await asyncio.gather(*(stream.send_away(line, reason) for line in lines))
+        return {"connections": len(lines)}
 
     async def emit(self, request: Request, body: Fields) -> Any:
         """Any event at all: for types nobody expects."""
         self.sim.callbacks.emit(body.text("kind"), body.text_or("lane"), dict(body.part("fields").values))
-        return {}
-
-    async def idle(self, request: Request, body: Fields) -> Any:
-        query = request.query_params
-        is_idle = await self.sim.callbacks.idle(
-            timeout_s=float(query.get("timeout", "5")), with_retries=query.get("retries") == "true"
-        )
-        return {"idle": is_idle}
-
-    # Faults and calls.
-
-    async def faults(self, request: Request, body: Fields) -> Any:
-        return self.sim.faults.shown()
-
-    async def add_fault(self, request: Request, body: Fields) -> Any:
-        fraction = body.values.get("fraction")
-        if fraction is not None and not (isinstance(fraction, (int, float)) and 0 <= fraction <= 1):
-            raise ValueError("fraction must be 0 to 1")
-        seconds = body.values.get("seconds", 0)
-        if not isinstance(seconds, (int, float)):
-            raise ValueError("seconds must be a number")
-        rule = FaultRule(
-            Harm(body.text("harm")),
-            path=body.text_or("path", "*"),
-            method=body.text_or("method", "*"),
-            times=body.number("times") if body.has("times") else None,
-            fraction=fraction,
-            seconds=float(seconds),
-            status=body.number("status") if body.has("status") else None,
-        )
-        self.sim.faults.rules.append(rule)
-        return self.sim.faults.shown()
-
-    async def clear_faults(self, request: Request, body: Fields) -> Any:
-        self.sim.faults.rules.clear()
-        return {}
-
-    async def calls(self, request: Request, body: Fields) -> Any:
-        return self.sim.calls.shown()
-
-    async def clear_calls(self, request: Request, body: Fields) -> Any:
-        self.sim.calls.clear()
         return {}
 
     # Sign-in and people.
@@ -203,7 +102,7 @@ class Control:
 
     async def code(self, request: Request, body: Fields) -> Any:
         userid = body.text("userid")
-        self._known(userid)
+        self.known(userid)
         match body.text_or("kind", "free"):
             case "free":
                 return {"code": self.sim.signin.free_code(userid)}
@@ -216,34 +115,37 @@ class Control:
         self.sim.signin.redirect_uris = body.texts("redirect_uris")
         return {}
 
-    async def load_directory(self, request: Request, body: Fields) -> Any:
-        self.sim.company.load(body.values)
-        return {"departments": len(self.sim.company.departments), "users": len(self.sim.company.users)}
+    @property
+    def company(self) -> Company:
+        return self.sim.company
 
-    async def put_user(self, request: Request, body: Fields) -> Any:
-        userid = request.path_params["userid"]
-        user = read_user(Fields({**body.values, "userid": userid}, ValueError))
-        for dept_id in user.dept_ids:
-            if dept_id not in self.sim.company.departments:
-                raise ValueError(f"no department {dept_id}")
-        is_new = self.sim.company.put_user(user)
-        self._tell_people("user_add_org" if is_new else "user_modify_org", userid)
-        return {"is_new": is_new}
+    def tell_user(self, before: User | None, now: User) -> None:
+        """Of the fields of the organisation alone, and by the names the event gives them."""
+        fields: dict[str, Any] = {}
+        if before is not None:
+            old, new = org_fields(before), org_fields(now)
+            changed = [name for name in old if old[name] != new[name]]
+            diff = {
+                "userid": now.userid,
+                "prev": {name: old[name] for name in changed},
+                "curr": {name: new[name] for name in changed},
+            }
+            fields["diffInfo"] = diff
+        self._tell_people("user_add_org" if before is None else "user_modify_org", now.userid, fields)
 
-    async def leave(self, request: Request, body: Fields) -> Any:
-        userid = request.path_params["userid"]
-        self._known(userid)
-        self.sim.company.let_go(userid, body.text_or("reason", "leave"))
-        self._tell_people("user_leave_org", userid)
-        return {}
+    def tell_leaving(self, user: User) -> None:
+        self._tell_people("user_leave_org", user.userid, {})
 
-    def _tell_people(self, kind: str, userid: str) -> None:
-        fields = {"timeStamp": str(self.sim.workflow.book.now()), "userId": [userid]}
+    def _tell_people(self, kind: str, userid: str, more: dict[str, Any]) -> None:
+        fields = {"timeStamp": str(self.sim.workflow.book.now()), "userId": [userid], **more}
         self.sim.callbacks.emit(kind, "", fields)
 
-    def _known(self, userid: str) -> None:
-        if userid not in self.sim.company.users:
-            raise LookupError(userid)
+    def tell_department(self, before: Department | None, now: Department | None) -> None:
+        kind = "remove" if now is None else "create" if before is None else "modify"
+        department = now or before
+        assert department is not None
+        self.sim.workflow.book.now()
+        self.sim.callbacks.emit(f"org_dept_{kind}", "", {"deptId": [department.dept_id]})
 
     # Approval.
 
@@ -300,7 +202,7 @@ class Control:
         return shown_instance(self._instance(request))
 
     async def comment(self, request: Request, body: Fields) -> Any:
-        self._known(body.text("userid"))
+        self.known(body.text("userid"))
         self.sim.workflow.comment(self._instance(request), body.text("userid"), body.text("text"))
         return shown_instance(self._instance(request))
 
@@ -309,6 +211,12 @@ class Control:
         instance = self._instance(request)
         self.sim.workflow.withdraw(instance, instance.originator, remark=body.text_or("remark"))
         return shown_instance(instance)
+
+    async def revoke(self, request: Request, body: Fields) -> Any:
+        """As the originator, of an approved one: the revocation, which is still to be decided."""
+        return shown_instance(
+            self.sim.workflow.revoke(self._instance(request), remark=body.text_or("remark"))
+        )
 
     async def tasks(self, request: Request, body: Fields) -> Any:
         userid = request.query_params.get("userid", "")
@@ -328,72 +236,17 @@ class Control:
             raise ValueError(f"the instance is {instance.status}")
         raise LookupError(f"an open task of {userid or 'anybody'}")
 
-    # Messages, cards, files.
 
-    async def notifications(self, request: Request, body: Fields) -> Any:
-        messages = self.sim.messages
-        if userid := request.query_params.get("userid", ""):
-            return [shown_notification(sent) for sent in messages.inbox(userid)]
-        return [shown_notification(sent) for sent in messages.postbox.notifications.values()]
-
-    async def robot_messages(self, request: Request, body: Fields) -> Any:
-        return [asdict(message) for message in self.sim.messages.postbox.robot]
-
-    async def todos(self, request: Request, body: Fields) -> Any:
-        if userid := request.query_params.get("userid", ""):
-            self._known(userid)
-            cards = self.sim.todos.of(self.sim.company.users[userid].unionid)
-        else:
-            cards = list(self.sim.todos.box.todos.values())
-        return [shown_todo(todo) | {"doneBy": sorted(todo.done_by)} for todo in cards]
-
-    async def cards(self, request: Request, body: Fields) -> Any:
-        return [asdict(card) for card in self.sim.messages.postbox.cards.values()]
-
-    async def click_card(self, request: Request, body: Fields) -> Any:
-        """A person presses a button: push the card's callback and apply what it answers."""
-        card = self.sim.messages.postbox.cards[request.path_params["out_track_id"]]
-        if card.callback_type != "HTTP":
-            raise ValueError("the card has no HTTP callback")
-        route = self.sim.messages.postbox.routes[card.route_key]
-        private = {"actionIds": body.texts("action_ids"), "params": dict(body.part("params").values)}
-        timestamp = str(self.sim.workflow.book.now())
-        sent = {
-            "type": "actionCallback",
-            "outTrackId": card.out_track_id,
-            "corpId": self.sim.identity.corp_id,
-            "userId": body.text("userid"),
-            "content": json.dumps({"cardPrivateData": private}, ensure_ascii=False),
-        }
-        headers = {
-            "content-type": "application/json; charset=utf-8",
-            "x-ddpaas-signature-timestamp": timestamp,
-            "x-ddpaas-signature": card_signature(route.secret, timestamp),
-        }
-        try:
-            answer = await self.sim.callbacks.postman.post(
-                route.url, json.dumps(sent, ensure_ascii=False).encode(), headers, timeout_s=2.0
-            )
-            said = json.loads(answer.body)
-        except (NoAnswer, ValueError) as error:
-            raise ValueError(f"the card's callback failed: {error}") from error
-        fields = Fields(said, ValueError)
-        self.sim.messages.change_card(
-            card,
-            {key: str(value) for key, value in fields.part("cardData").part("cardParamMap").values.items()},
-            by_key=fields.part("cardUpdateOptions").flag_or("updateCardDataByKey", False),
-        )
-        return asdict(card)
-
-    async def upload(self, request: Request, body: Fields) -> Any:
-        """What a person's client does through its JSAPI: put a file into the approval space (`data`: base64)."""
-        try:
-            data = b64decode(body.text("data"), validate=True)
-        except Base64Error as error:
-            raise ValueError("data must be base64") from error
-        media_type = body.text_or("media_type", "application/octet-stream")
-        await asyncio.sleep(0)
-        return self.sim.files.keep(Upload(body.text("name"), media_type, data))
+def org_fields(user: User) -> dict[str, Any]:
+    """What an event says of a changed person (通讯录用户更改: diffInfo)."""
+    return {
+        "name": user.name,
+        "jobNumber": user.job_number,
+        "email": user.email,
+        "workPlace": user.work_place,
+        "managerUserid": user.manager_userid,
+        "hiredDate": str(user.hired_date or ""),
+    }
 
 
 def shown_instance(instance: Instance) -> dict[str, Any]:
@@ -412,12 +265,11 @@ def shown_instance(instance: Instance) -> dict[str, Any]:
         "tasks": [shown_task(task) for task in instance.tasks],
         "records": [asdict(record) for record in instance.records],
         "cc": list(instance.cc),
+        "revokes": instance.revokes,
+        "revocations": list(instance.revocations),
+        "is_revoked": instance.is_revoked,
     }
 
 
 def shown_task(task: Task) -> dict[str, Any]:
     return asdict(task)
-
-
-def shown_notification(sent: Notification) -> dict[str, Any]:
-    return asdict(sent) | {"unread": list(sent.unread), "read": list(sent.read)}

@@ -34,16 +34,16 @@ class Directory:
 
     def list_departments(self, call: Call) -> dict[str, Any]:
         department = self._department(asked(call).number_or("dept_id", 1))
-        children = [self.company.departments[child] for child in self.company.children[department.dept_id]]
+        children = [self.company.departments[child] for child in self.company.children_of(department.dept_id)]
         return fine([_short(child) for child in children])
 
     def list_department_ids(self, call: Call) -> dict[str, Any]:
         department = self._department(asked(call).number("dept_id"))
-        return fine({"dept_id_list": list(self.company.children[department.dept_id])})
+        return fine({"dept_id_list": list(self.company.children_of(department.dept_id))})
 
     def department(self, call: Call) -> dict[str, Any]:
         department = self._department(asked(call).number("dept_id"))
-        members = self.company.members[department.dept_id]
+        members = self.company.members_of(department.dept_id)
         return fine(
             _short(department)
             | {
@@ -72,7 +72,7 @@ class Directory:
             raise bad_old("size must be 1 to 100, cursor at least 0")
         if fields.text_or("order_field") not in ORDERS:
             raise bad_old("order_field is unknown")
-        members = self.company.members[department.dept_id]
+        members = self.company.members_of(department.dept_id)
         page = members[cursor : cursor + size]
         result: dict[str, Any] = {
             "has_more": cursor + size < len(members),
@@ -84,7 +84,7 @@ class Directory:
 
     def list_user_ids(self, call: Call) -> dict[str, Any]:
         department = self._department(asked(call).number("dept_id"))
-        return fine({"userid_list": list(self.company.members[department.dept_id])})
+        return fine({"userid_list": list(self.company.members_of(department.dept_id))})
 
     def user(self, call: Call) -> dict[str, Any]:
         user = self._user(asked(call).text("userid"))
@@ -93,21 +93,22 @@ class Directory:
             "senior": False,
             "dept_order_list": [{"dept_id": dept_id, "order": 1} for dept_id in user.dept_ids],
             "leader_in_dept": [
-                {"dept_id": dept_id, "leader": dept_id in user.leads} for dept_id in user.dept_ids
+                {"dept_id": dept_id, "leader": self.company.leads(user.userid, dept_id)}
+                for dept_id in user.dept_ids
             ],
             "role_list": [
                 {"id": place, "name": role, "group_name": "职务"} for place, role in enumerate(user.roles, 1)
             ],
         }
-        if user.manager_userid:
+        if user.manager_userid in self.company.users:
             shown["manager_userid"] = user.manager_userid
         return fine(shown)
 
     def user_by_mobile(self, call: Call) -> dict[str, Any]:
-        userid = self.company.by_mobile.get(asked(call).text("mobile"))
-        if userid is None or not self.company.users[userid].active:
+        user = self.company.find_by("mobile", asked(call).text("mobile"))
+        if user is None or not user.active:
             raise OldRefusal(60121, "找不到该用户")
-        return fine({"userid": userid, "exclusive_account_userid_list": []})
+        return fine({"userid": user.userid, "exclusive_account_userid_list": []})
 
     def user_by_unionid(self, call: Call) -> dict[str, Any]:
         user = self.company.user_by_unionid(asked(call).text("unionid"))
@@ -161,7 +162,7 @@ class Directory:
         return user
 
     def _member(self, user: User, department: Department) -> dict[str, Any]:
-        return _person(user) | {"dept_order": 1, "leader": department.dept_id in user.leads}
+        return _person(user) | {"dept_order": 1, "leader": user.userid in department.managers}
 
 
 def asked(call: Call) -> Fields:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
 from simulators.dingtalk.errors import NewRefusal, OldRefusal
@@ -19,6 +19,7 @@ FREE_OF_QUOTA = (
     "/get_jsapi_ticket",
     "/v1.0/oauth2/",
     "/v1.0/contact/",
+    "/v1.0/gateway/",
     "/auth/",
     "/topapi/v2/user/",
     "/topapi/user/",
@@ -46,7 +47,6 @@ class DingTalkManners:
     tokens: Tokens
     settings: Settings
     recent: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
-    this_month: Counter[str] = field(default_factory=Counter)
 
     def admit(self, call: Call, door: Door) -> None:
         if not door.is_open_to_all:
@@ -85,13 +85,15 @@ class DingTalkManners:
     def _check_quota(self, path: str) -> None:
         if self.settings.monthly_quota is None or path.startswith(FREE_OF_QUOTA):
             return
-        month = time.strftime("%Y-%m")
-        if self.this_month[month] >= self.settings.monthly_quota:
+        if not self.settings.monthly_quota:
             if is_new(path):
                 code = "Forbidden.AccessDenied.ApiCountLimitForOrg"
                 raise NewRefusal(code, "企业本月API调用量已用完", 403)
             raise OldRefusal(90020, "企业本月API调用量已用完")
-        self.this_month[month] += 1
+        self.settings.monthly_quota -= 1
+
+    def forget(self) -> None:
+        self.recent.clear()
 
     def refusal(self, path: str, error: Exception) -> Reply | None:
         match error:

@@ -136,7 +136,7 @@ class Messages:
             if not dept_id.isdigit() or int(dept_id) not in self.company.departments:
                 raise OldRefusal(60003, "部门不存在")
             for below in self.company.below(int(dept_id)):
-                found |= dict.fromkeys(self.company.members[below])
+                found |= dict.fromkeys(self.company.members_of(below))
         return list(found), invalid
 
     def _deliver(self, sent: Notification, userid: str) -> None:

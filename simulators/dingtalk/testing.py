@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-import urllib3
-
-from simulators.dingtalk.app import DingTalk
+from simulators.dingtalk.app import dingtalk
 from simulators.dingtalk.simulator import Simulator
-from simulators.stage.server import listen, serving
+from simulators.stage.testing import ControlError, Handle, standing
+
+__all__ = ["ControlError", "Running", "running"]
 
 
-class ControlError(Exception):
-    """The control door said no."""
-
-
-class Running:
-    """The facts of a running simulator and the handles of its control door, usable from any thread."""
-
+class Running(Handle):
     def __init__(self, facts: Mapping[str, Any]) -> None:
-        self.facts = dict(facts)
-        self.base_url: str = facts["base_url"]
+        super().__init__(facts)
         self.oapi_base_url: str = facts["oapi_base_url"]
         self.app_key: str = facts["app_key"]
         self.app_secret: str = facts["app_secret"]
@@ -34,70 +26,19 @@ class Running:
         self.token: str = facts["token"]
         self.aes_key: str = facts["aes_key"]
         self.process_codes: dict[str, str] = facts["process_codes"]
-        self.control_url: str = facts["control_url"]
-        self.http = urllib3.PoolManager(maxsize=4, retries=False, timeout=30)
 
-    def control(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
-        """One call through the control door. Raises ControlError with its reason."""
-        url = f"{self.control_url}{path}" + (f"?{urlencode(query)}" if query else "")
-        data = json.dumps(body).encode() if body is not None else None
-        answer = self.http.request(method, url, body=data)
-        said = json.loads(answer.data)
-        if answer.status >= 400:
-            raise ControlError(said.get("error", answer.status))
-        return said
+    # Stream.
 
-    # Turning knobs.
-
-    def set(self, **settings: Any) -> None:
-        self.control("PUT", "/settings", settings)
-
-    def fault(self, harm: str, path: str = "*", **more: Any) -> None:
-        """`times=N` for the next N calls, or `fraction=0.2` for a share of them; `status`, `seconds`, `method`."""
-        self.control("POST", "/faults", {"harm": harm, "path": path, **more})
-
-    def clear_faults(self) -> None:
-        self.control("DELETE", "/faults")
-
-    def calls(self) -> dict[str, int]:
-        """How often each call was made: {"POST /v1.0/workflow/processInstances": 3, …}."""
-        counts: dict[str, int] = self.control("GET", "/calls")["counts"]
-        return counts
-
-    def expire_tokens(self) -> None:
-        self.control("POST", "/tokens/expire")
-
-    def reset(self) -> None:
-        self.control("POST", "/reset")
-
-    # Callbacks.
-
-    def set_callback(self, url: str | None, **more: Any) -> str:
-        """Register the address; "success", or what was wrong with its answer to check_url."""
-        said = self.control("PUT", "/callback", {"url": url or "", **more})
-        return str(said["detail"]) if not said["ok"] else "success"
-
-    def spoil_callbacks(self, **spoiling: Any) -> None:
-        self.control("PUT", "/callback/spoiling", spoiling)
-
-    def events(self, kind: str = "", instance_id: str = "") -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.control("GET", "/events", kind=kind, instance_id=instance_id)
+    def connections(self) -> list[dict[str, Any]]:
+        """The open Stream connections."""
+        found: list[dict[str, Any]] = self.control("GET", "/stream")
         return found
 
-    def resend(self, event_id: str, times: int = 1) -> None:
-        self.control("POST", f"/events/{event_id}/resend", {"times": times})
-
-    def wait_for_callbacks(self, timeout: float = 5.0, *, retries: bool = False) -> bool:
-        answer = self.control("GET", "/idle", timeout=timeout, retries=str(retries).lower())
-        return bool(answer["idle"])
+    def disconnect(self, *, abrupt: bool = False) -> None:
+        """Send every Stream client away, or cut it off without a word."""
+        self.control("POST", "/stream/disconnect", {"abrupt": abrupt})
 
     # People.
-
-    def load(self, document: Mapping[str, Any]) -> None:
-        self.control("PUT", "/directory", document)
-
-    def leave(self, userid: str) -> None:
-        self.control("POST", f"/users/{quote(userid)}/leave")
 
     def free_login_code(self, userid: str) -> str:
         return str(self.control("POST", "/codes", {"userid": userid, "kind": "free"})["code"])
@@ -106,14 +47,6 @@ class Running:
         return str(self.control("POST", "/codes", {"userid": userid, "kind": "browser"})["code"])
 
     # Approval, as people do it.
-
-    def instances(self, **query: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.control("GET", "/instances", **query)["instances"]
-        return found
-
-    def instance(self, instance_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.control("GET", f"/instances/{instance_id}")
-        return found
 
     def decide(
         self, instance_id: str, verdict: str = "agree", *, userid: str = "", remark: str = ""
@@ -133,12 +66,36 @@ class Running:
     def withdraw(self, instance_id: str, remark: str = "") -> None:
         self.control("POST", f"/instances/{instance_id}/withdraw", {"remark": remark})
 
-    def delete(self, instance_id: str) -> None:
-        self.control("DELETE", f"/instances/{instance_id}")
+    def revoke(self, instance_id: str, remark: str = "") -> str:
+        """The originator asks to undo an approved one: the id of the revocation, which is still to be decided."""
+        body = {"remark": remark}
+        return str(self.control("POST", f"/instances/{instance_id}/revoke", body)["id"])
 
     def tasks(self, userid: str = "") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.control("GET", "/tasks", userid=userid)
         return found
+
+    # 流程中心.
+
+    def centre_instances(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.control("GET", "/centre/instances")
+        return found
+
+    def centre_tasks(self, userid: str = "") -> list[dict[str, Any]]:
+        """The open ones."""
+        found: list[dict[str, Any]] = self.control("GET", "/centre/tasks", userid=userid)
+        return found
+
+    def set_data_source(self, url: str | None, api_key: str = "") -> None:
+        """Where the gateway tells of 同意 and 拒绝 pressed in DingTalk."""
+        key = api_key or self.facts["data_source_key"]
+        self.control("PUT", f"/data-sources/{quote(key)}", {"url": url or ""})
+
+    def press(self, task_id: int, verdict: str = "agree", remark: str = "") -> dict[str, Any]:
+        """A person's 同意 or 拒绝 on a task of the process centre; what the data source said."""
+        body = {"verdict": verdict, "remark": remark}
+        pressed: dict[str, Any] = self.control("POST", f"/centre/tasks/{task_id}/press", body)
+        return pressed
 
     # What people got.
 
@@ -170,10 +127,7 @@ def running(
     *, port: int = 0, seed: int = 0, org: Mapping[str, Any] | None = None, **settings: Any
 ) -> Iterator[Running]:
     """A simulator in a thread of this process. `settings` are those of dingtalk/settings.py."""
-    bound = listen("127.0.0.1", port)
-    simulator = Simulator(f"http://127.0.0.1:{bound.getsockname()[1]}", seed=seed, org=org)
-    simulator.settings.change(settings)
-    with serving(DingTalk(simulator), bound):
-        handle = Running(simulator.facts())
+    with standing(Simulator, dingtalk, port=port, seed=seed, org=org, settings=settings) as facts:
+        handle = Running(facts)
         yield handle
         handle.http.clear()

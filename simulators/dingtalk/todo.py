@@ -12,8 +12,26 @@ from simulators.dingtalk.manners import request_id
 from simulators.dingtalk.workflow import Book
 from simulators.stage.fields import Fields
 from simulators.stage.gate import Call, Door
+from simulators.stage.post import NoAnswer, Postman
 
 PAGE = 20
+
+
+CALLBACK, JUMP = 1, 2
+ACTION_TIMEOUT_S = 5.0
+
+
+@dataclass(slots=True)
+class Action:
+    """A button under the card: it calls the app, or it opens a page."""
+
+    key: str
+    title: str
+    kind: int
+    url: str = ""
+    pc_url: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
 
 
 @dataclass(slots=True)
@@ -39,6 +57,7 @@ class Todo:
     only_executor: bool = False
     contents: list[dict[str, str]] = field(default_factory=list)
     ding_notify: str = "0"
+    actions: list[Action] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -52,6 +71,7 @@ class TodoBox:
 class Todos:
     company: Company
     book: Book
+    postman: Postman
     box: TodoBox = field(default_factory=TodoBox)
 
     def doors(self) -> list[Door]:
@@ -64,6 +84,8 @@ class Todos:
             Door("GET", f"{tasks}/{{task_id}}", self.look),
             Door("DELETE", f"{tasks}/{{task_id}}", self.delete),
             Door("POST", "/v1.0/todo/users/{union_id}/org/tasks/query", self.query),
+            Door("POST", f"{tasks}/count", self.count),
+            Door("DELETE", f"{tasks}/{{task_id}}/hide", self.hide),
         ]
 
     def create(self, call: Call) -> dict[str, Any]:
@@ -94,6 +116,7 @@ class Todos:
             only_executor=fields.flag_or("isOnlyShowExecutor", False),
             contents=_contents(fields),
             ding_notify=fields.part("notifyConfigs").text_or("dingNotify", "0"),
+            actions=[_action(row) for row in fields.rows("actionList")],
         )
         if todo.kind not in ("TODO", "READ"):
             raise _bad("todoType must be TODO or READ")
@@ -162,13 +185,8 @@ class Todos:
         fields = Fields(call.body, _bad)
         person = self._person(call.args["union_id"])
         wants_done = fields.flag_or("isDone", False)
-        kind = fields.text_or("todoType")
         skip = fields.number_or("nextToken", 0)
-        mine = [
-            todo
-            for todo in self.of(person)
-            if (person in todo.done_by or todo.is_done) == wants_done and kind in ("", todo.kind)
-        ]
+        mine = self._mine(person, is_done=wants_done, kind=fields.text_or("todoType"))
         answer: dict[str, Any] = {
             "todoCards": [
                 {
@@ -192,6 +210,25 @@ class Todos:
             answer["nextToken"] = str(skip + PAGE)
         return answer
 
+    def count(self, call: Call) -> dict[str, Any]:
+        fields = Fields(call.body, _bad)
+        person = self._person(call.args["union_id"])
+        wants_done, kind = fields.flag_or("isDone", False), fields.text_or("todoType")
+        return {"result": len(self._mine(person, is_done=wants_done, kind=kind))}
+
+    def hide(self, call: Call) -> dict[str, Any]:
+        """Off this person's list; the others keep it."""
+        todo = self._todo(call)
+        self.box.by_person.get(call.args["union_id"], {}).pop(todo.id, None)
+        return {"success": True}
+
+    def _mine(self, person: str, *, is_done: bool, kind: str) -> list[Todo]:
+        return [
+            todo
+            for todo in self.of(person)
+            if (person in todo.done_by or todo.is_done) == is_done and kind in ("", todo.kind)
+        ]
+
     def of(self, unionid: str) -> list[Todo]:
         """A person's cards, newest first."""
         return [self.box.todos[todo_id] for todo_id in reversed(self.box.by_person.get(unionid, {}))]
@@ -202,6 +239,22 @@ class Todos:
             raise _bad_update("this task is finished on its own page")
         self._mark(todo, todo.done_by | {unionid})
         todo.modified_ms = self.book.now()
+
+    async def press(self, todo: Todo, key: str) -> str:
+        """A person presses one of the card's buttons; what the app answered. Raises NewRefusal."""
+        action = next((one for one in todo.actions if one.key == key and one.kind == CALLBACK), None)
+        if action is None:
+            raise _bad_update(f"the card has no button {key} that calls")
+        headers = {"content-type": "application/json; charset=utf-8"} | action.headers
+        try:
+            answer = await self.postman.post(
+                action.url, action.body.encode(), headers, timeout_s=ACTION_TIMEOUT_S
+            )
+        except NoAnswer as error:
+            raise _bad_update(f"业务系统没有应答：{error}") from error
+        if answer.status != 200:
+            raise _bad_update(f"业务系统应答 HTTP {answer.status}")
+        return answer.body.decode("utf-8", "replace")
 
     def _mark(self, todo: Todo, done_by: set[str]) -> None:
         todo.done_by = done_by
@@ -260,6 +313,22 @@ def shown_todo(todo: Todo) -> dict[str, Any]:
         "priority": todo.priority,
         "detailUrl": {"appUrl": todo.app_url, "pcUrl": todo.pc_url},
     }
+
+
+def _action(row: Fields) -> Action:
+    param = row.part("param")
+    action = Action(
+        key=row.text_or("actionKey") or row.text("title"),
+        title=row.text("title"),
+        kind=row.number("actionType"),
+        url=row.text_or("url"),
+        pc_url=row.text_or("pcUrl"),
+        headers={name.lower(): str(value) for name, value in param.part("header").values.items()},
+        body=param.text_or("body"),
+    )
+    if action.kind not in (CALLBACK, JUMP) or not (action.url or action.pc_url):
+        raise _bad("actionList: actionType must be 1 or 2, and it needs a url")
+    return action
 
 
 def _contents(fields: Fields) -> list[dict[str, str]]:

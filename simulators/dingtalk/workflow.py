@@ -10,7 +10,7 @@ import uuid
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any
@@ -117,6 +117,11 @@ class Instance:
     place: int = 0
     tasks: list[Task] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
+    revokes: str = ""  # the approved instance this one is to undo (bizAction REVOKE)
+    revocations: list[str] = field(
+        default_factory=list
+    )  # the other way round: who was started to undo this one
+    is_revoked: bool = False
 
 
 @dataclass(slots=True)
@@ -220,13 +225,62 @@ class Workflow:
             cc_position=order.cc_position if cc else "",
             url=order.url,
         )
+        self._set_off(instance)
+        return instance
+
+    def _set_off(self, instance: Instance, *, remark: str = "") -> None:
         self._file(instance)
-        instance.records.append(Record(order.originator, now, "START_PROCESS_INSTANCE", show_name="发起人"))
+        started = Record(
+            instance.originator,
+            instance.created_ms,
+            "START_PROCESS_INSTANCE",
+            remark=remark,
+            show_name="发起人",
+        )
+        instance.records.append(started)
         self._tell_instance(instance, "start")
         if instance.cc_position in ("START", "START_FINISH"):
             self._copy(instance)
         self._open_node(instance)
-        return instance
+
+    def revoke(self, instance: Instance, *, remark: str = "") -> Instance:
+        """撤销 of an approved one: an instance of its own, and only when that is approved as well is it undone.
+
+        The same people are asked as before, in the same order.
+        """
+        if not self.can_be_revoked(instance):
+            raise NewRefusal("aflowProcessInstStatusException", "审批单未通过、已撤销或正在撤销")
+        template = self.template(instance.process_code)
+        now = self.book.now()
+        revocation = Instance(
+            id=str(uuid.uuid4()),
+            business_id=self.book.next_business_id(now),
+            process_code=instance.process_code,
+            title=f"{self.company.name(instance.originator)}提交的{template.name}撤销",
+            originator=instance.originator,
+            dept_id=instance.dept_id,
+            created_ms=now,
+            values=list(instance.values),
+            nodes=[replace(node, user_ids=list(node.user_ids)) for node in instance.nodes],
+            approver_ids=list(instance.approver_ids),
+            cc=list(instance.cc),
+            cc_position=instance.cc_position,
+            revokes=instance.id,
+        )
+        instance.revocations.append(revocation.id)
+        self._set_off(revocation, remark=remark)
+        return revocation
+
+    def can_be_revoked(self, instance: Instance) -> bool:
+        """Once, and only what is no revocation itself; one refused or withdrawn may be tried again."""
+        open_ones = [self.book.instances.get(one) for one in instance.revocations]
+        return (
+            instance.result == Verdict.AGREE
+            and not instance.revokes
+            and not instance.is_revoked
+            and not any(one and one.status is Status.RUNNING for one in open_ones)
+            and self.book.templates[instance.process_code].lets_withdraw
+        )
 
     def preview(self, template: Template, order: Order) -> list[Node]:
         """The nodes the template's own flow would run through."""
@@ -314,7 +368,7 @@ class Workflow:
         match step.kind:
             case StepKind.MANAGER:
                 user = self.company.users[order.originator]
-                manager = user.manager_userid or self.company.manager_above(order.originator, dept_id)
+                manager = user.manager_userid or self.company.boss_above(order.originator, dept_id)
                 return [manager] if manager and self.is_active_user(manager) else []
             case StepKind.ROLE:
                 holders = [holder for holder in self.company.holders(step.role) if holder != order.originator]
@@ -330,7 +384,7 @@ class Workflow:
                 return chosen
 
     def _admins(self) -> list[str]:
-        admins = [user.userid for user in self.company.users.values() if user.admin]
+        admins = [user.userid for user in self.company.users.named() if user.admin]
         return admins or [next(iter(self.company.users))]
 
     def _file(self, instance: Instance) -> None:
@@ -507,6 +561,10 @@ class Workflow:
         instance.status = Status.COMPLETED
         instance.result = verdict
         instance.finished_ms = now
+        undone = self.book.instances.get(instance.revokes)
+        if undone and verdict is Verdict.AGREE:
+            # Its own status and result stay: that it was undone is known from the revocation alone.
+            undone.is_revoked = True
         self._tell_instance(instance, "finish", result=verdict)
         if instance.cc_position in ("FINISH", "START_FINISH"):
             self._copy(instance)

@@ -417,15 +417,17 @@ class WorkflowDoors:
             "status": str(instance.status),
             "result": instance.result,
             "businessId": instance.business_id,
-            "bizAction": "NONE",
+            "bizAction": "REVOKE" if instance.revokes else "NONE",
             "ccUserIds": list(instance.cc),
-            "attachedProcessInstanceIds": [],
+            "attachedProcessInstanceIds": list(instance.revocations),
             "formComponentValues": self._values(instance),
             "operationRecords": [_shown_record(record) for record in instance.records],
             "tasks": [self._shown_task(task) for task in instance.tasks],
         }
         if instance.finished_ms:
             shown["finishTime"] = minute(instance.finished_ms)
+        if instance.revokes:
+            shown["mainProcessInstanceId"] = instance.revokes
         if instance.approver_ids:
             shown["approverUserIds"] = list(instance.approver_ids)
         return shown
@@ -534,7 +536,9 @@ def read_component(row: Fields) -> Component:
     return Component(
         id=props.text_or("componentId") or f"{kind}_{uuid.uuid4().hex[:12].upper()}",
         kind=kind,
-        label=props.text("label"),
+        label=props.text_or("content")
+        if kind == "TextNote" and not props.has("label")
+        else props.text("label"),
         required=props.flag_or("required", False),
         options=options,
         format=props.text_or("format"),

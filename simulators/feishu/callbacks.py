@@ -6,70 +6,17 @@ follow it until it is, or until its retries are used up (审批事件概述, 事
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
-from random import Random
+from dataclasses import dataclass, field
 from typing import Any
 
 from simulators.feishu.crypto import EventCrypto
 from simulators.feishu.settings import Identity, Settings
-from simulators.stage.post import NoAnswer, Postman
-
-KEPT = 5000
-REORDER_WAIT_S = 0.25
-
-
-class Fate(StrEnum):
-    WAITING = "waiting"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    DROPPED = "dropped"
-    UNSUBSCRIBED = "unsubscribed"  # nobody subscribed to this approval code
-    UNHEARD = "unheard"  # no address registered at the time
-
-
-@dataclass(slots=True)
-class Event:
-    id: str
-    kind: str
-    lane: str
-    at_ms: int
-    body: dict[str, Any]
-    fate: Fate = Fate.WAITING
-    attempts: list[str] = field(default_factory=list)
-    settled_ms: int = 0
-
-
-@dataclass(slots=True)
-class Spoiling:
-    """How deliveries go wrong. Fractions are chances per event."""
-
-    delay_s: float = 0.0
-    delay_fraction: float = 1.0
-    repeat: int = 0  # how many times more than once
-    repeat_fraction: float = 1.0
-    reorder_fraction: float = 0.0  # swapped with the next event of the same instance
-    drop_next: int = 0
-    drop_fraction: float = 0.0  # lost for good
-    door_is_open: bool = True  # False: every push fails, as if the receiver were down
-
-    def change(self, wishes: dict[str, Any]) -> None:
-        """Raises ValueError."""
-        for name, value in wishes.items():
-            if name not in Spoiling.__slots__:
-                raise ValueError(f"unknown: {name}")
-            if isinstance(getattr(self, name), bool) != isinstance(value, bool):
-                raise ValueError(f"bad value for {name}: {value!r}")
-            if not isinstance(value, (int, float)) or value < 0:
-                raise ValueError(f"bad value for {name}: {value!r}")
-        for name, value in wishes.items():
-            setattr(self, name, value)
+from simulators.stage.post import NoAnswer
+from simulators.stage.pushing import Event, Fate, Pusher, now_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +29,13 @@ class Registration:
     card_url: str = ""
 
 
-@dataclass(slots=True)
-class Callbacks:
-    identity: Identity
-    settings: Settings
-    random: Random
-    postman: Postman = field(default_factory=Postman)
+@dataclass
+class Callbacks(Pusher[Settings, Event]):
+    holds_up = True
+
+    identity: Identity = field(kw_only=True)
     registration: Registration | None = None
     subscribed: set[str] = field(default_factory=set)  # approval codes
-    spoiling: Spoiling = field(default_factory=Spoiling)
-    events: deque[Event] = field(default_factory=lambda: deque(maxlen=KEPT))
-    lanes: dict[str, deque[Event]] = field(default_factory=dict)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    busy: int = 0  # lanes at work, those that sleep until a retry not counted
-    slots: asyncio.Semaphore | None = None
     # The long connection, once it was opened: what an attempt came to, and the data it was answered with.
     other_way: Callable[[str], Awaitable[tuple[str, bytes]]] | None = None
 
@@ -111,12 +51,12 @@ class Callbacks:
             "type": "event_callback",
             "event": inner,
         }
-        self._send(Event(str(body["uuid"]), kind, lane, self._now(), body), approval_code=approval_code)
+        self._send(Event(str(body["uuid"]), kind, lane, now_ms(), body), approval_code=approval_code)
 
     def emit_v2(self, kind: str, event: dict[str, Any], *, lane: str = "", approval_code: str = "") -> None:
-        body = self.v2_body(kind, event, create_time=str(self._now()))
+        body = self.v2_body(kind, event, create_time=str(now_ms()))
         event_id = str(body["header"]["event_id"])
-        self._send(Event(event_id, kind, lane or event_id, self._now(), body), approval_code=approval_code)
+        self._send(Event(event_id, kind, lane or event_id, now_ms(), body), approval_code=approval_code)
 
     def v2_body(self, kind: str, event: dict[str, Any], *, create_time: str) -> dict[str, Any]:
         header = {
@@ -130,96 +70,19 @@ class Callbacks:
         return {"schema": "2.0", "header": header, "event": event}
 
     def _send(self, event: Event, *, approval_code: str) -> None:
-        self.events.append(event)
         if approval_code and approval_code not in self.subscribed:
             event.fate = Fate.UNSUBSCRIBED
-        elif self.registration is None and self.other_way is None:
-            event.fate = Fate.UNHEARD
-        elif self._is_dropped():
-            event.fate = Fate.DROPPED
-        else:
-            waiting = self.lanes.get(event.lane)
-            if waiting is not None:
-                waiting.append(event)
-            else:
-                self.lanes[event.lane] = deque([event])
-                self.busy += 1
-                self._spawn(self._drain(event.lane))
+        self.keep(event, is_heard=self.registration is not None or self.other_way is not None)
 
-    def resend(self, event_id: str, times: int = 1) -> bool:
-        """Push an old event again, past its lane, as a platform does that never saw the answer."""
-        for event in self.events:
-            if event.id == event_id:
-                for _ in range(times):
-                    self.busy += 1
-                    self._spawn(self._once_more(event))
-                return True
-        return False
+    def waits(self) -> list[float]:
+        return [seconds * self.settings.retry_scale for seconds in self.settings.retry_after_s]
 
-    async def _once_more(self, event: Event) -> None:
-        try:
-            await self._attempt(event)
-        finally:
-            self.busy -= 1
-
-    def _is_dropped(self) -> bool:
-        if self.spoiling.drop_next > 0:
-            self.spoiling.drop_next -= 1
-            return True
-        return self.random.random() < self.spoiling.drop_fraction
-
-    async def _drain(self, lane: str) -> None:
-        waiting = self.lanes[lane]
-        try:
-            while waiting:
-                event = waiting.popleft()
-                if self.random.random() < self.spoiling.reorder_fraction:
-                    event = await self._overtaken(event, waiting)
-                await self._deliver(event)
-        finally:
-            del self.lanes[lane]
-            self.busy -= 1
-
-    async def _overtaken(self, event: Event, waiting: deque[Event]) -> Event:
-        """Let the next event go first, if one comes at all."""
-        if not waiting:
-            await asyncio.sleep(REORDER_WAIT_S)
-        if not waiting:
-            return event
-        overtaking = waiting.popleft()
-        waiting.appendleft(event)
-        return overtaking
-
-    async def _deliver(self, event: Event) -> None:
-        """Try until it is answered; the lane waits meanwhile."""
-        if self.spoiling.delay_s and self.random.random() < self.spoiling.delay_fraction:
-            await asyncio.sleep(self.spoiling.delay_s)
-        if await self._attempt(event):
-            if self.spoiling.repeat and self.random.random() < self.spoiling.repeat_fraction:
-                for _ in range(self.spoiling.repeat):
-                    await self._attempt(event)
-            return
-        for seconds in list(self.settings.retry_after_s):
-            self.busy -= 1
-            try:
-                await asyncio.sleep(seconds * self.settings.retry_scale)
-            finally:
-                self.busy += 1
-            if await self._attempt(event):
-                return
-        event.fate = Fate.FAILED
-        event.settled_ms = self._now()
-
-    async def _attempt(self, event: Event) -> bool:
-        if self.slots is None:
-            self.slots = asyncio.Semaphore(self.settings.callback_parallel)
-        async with self.slots:
-            said = await self._push_event(event)
+    async def attempt(self, event: Event) -> bool:
+        said = await self._push_event(event)
         event.attempts.append(said)
         if said != "success":
             return False
-        event.fate = Fate.DELIVERED
-        event.settled_ms = self._now()
+        event.fate, event.settled_ms = Fate.DELIVERED, now_ms()
         return True
 
     async def _push_event(self, event: Event) -> str:
@@ -265,7 +128,7 @@ class Callbacks:
     async def push_card(self, event: dict[str, Any]) -> tuple[int, bytes]:
         """card.action.trigger: told once, its answer read. Raises NoAnswer, and ValueError without an address."""
         # This header alone counts microseconds.
-        body = self.v2_body("card.action.trigger", event, create_time=str(self._now() * 1000))
+        body = self.v2_body("card.action.trigger", event, create_time=str(now_ms() * 1000))
         if self.other_way is not None:
             said, data = await self.other_way(json.dumps(body, ensure_ascii=False))
             if said != "success":
@@ -280,26 +143,6 @@ class Callbacks:
             self.registration,
             timeout_s=self.settings.callback_timeout_s,
         )
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    async def idle(self, *, timeout_s: float, with_retries: bool) -> bool:
-        """Wait until nothing is under way but what sleeps until a retry (or, if wanted, that as well)."""
-        ends = time.monotonic() + timeout_s
-        while self.tasks if with_retries else self.busy:
-            if time.monotonic() > ends:
-                return False
-            await asyncio.sleep(0.005)
-        return True
-
-    async def close(self) -> None:
-        for task in list(self.tasks):
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-        self.postman.close()
 
     # Registering.
 
@@ -335,13 +178,5 @@ class Callbacks:
             return "Challenge code 没有返回: the answer does not repeat the challenge"
         return "success"
 
-    def shown(self, *, kind: str = "", lane: str = "") -> list[dict[str, Any]]:
-        return [
-            asdict(event) for event in self.events if kind in ("", event.kind) and lane in ("", event.lane)
-        ]
-
     def _token(self) -> str:
         return self.registration.verification_token if self.registration else self.identity.verification_token
-
-    def _now(self) -> int:
-        return int(time.time() * 1000)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from simulators.stage.crowd import Room, Stranger, login_of, mobile_of
 from simulators.stage.fields import Fields
+from simulators.stage.org import Org, People
 
 ROOT = "0"
 FINANCE_LEAD = "财务负责人"
@@ -51,65 +52,155 @@ class User:
         return self.is_activated and not self.is_frozen
 
 
-@dataclass(slots=True)
-class Company:
+@dataclass
+class Company(Org[str, Department, User]):
+    root: str = ROOT  # which has no record of its own
+    users: People[User] = field(default_factory=lambda: People(invented))
     name: str = ""
-    departments: dict[str, Department] = field(default_factory=dict)  # without the root
-    users: dict[str, User] = field(default_factory=dict)
     left: dict[str, User] = field(default_factory=dict)
-    children: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    members: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    by_open_id: dict[str, str] = field(default_factory=dict)
-    by_union_id: dict[str, str] = field(default_factory=dict)
-    by_mobile: dict[str, str] = field(default_factory=dict)
-    by_email: dict[str, str] = field(default_factory=dict)
     by_open_department: dict[str, str] = field(default_factory=dict)
 
-    def load(self, document: Mapping[str, Any]) -> None:
-        """Replace the organisation. Raises ValueError naming what does not fit; then nothing has changed."""
-        fresh = read_company(document)
-        self.name, self.departments, self.users = fresh.name, fresh.departments, fresh.users
-        self.index()
+    def room_key(self, number: int) -> str:
+        return f"B{number:06d}"
 
-    def index(self) -> None:
-        self.children = defaultdict(list)
-        self.members = defaultdict(list)
-        for department in sorted(self.departments.values(), key=lambda row: (row.order, row.department_id)):
-            self.children[department.parent_id].append(department.department_id)
-        for user in self.users.values():
-            for department_id in user.department_ids:
-                self.members[department_id].append(user.user_id)
-        self.by_open_id = {user.open_id: user.user_id for user in self.users.values()}
-        self.by_union_id = {user.union_id: user.user_id for user in self.users.values()}
-        self.by_mobile = {user.mobile: user.user_id for user in self.users.values() if user.mobile}
-        self.by_email = {user.email: user.user_id for user in self.users.values() if user.email}
+    def room_number(self, key: str) -> int | None:
+        return int(key[1:]) if key.startswith("B") and key[1:].isdigit() else None
+
+    def invent_room(self, room: Room) -> Department:
+        key = self.room_key(room.number)
+        parent = ROOT if room.parent is None else self.room_key(room.parent)
+        heads = [] if room.head is None else [login_of(room.head)]
+        return Department(key, room.name, parent, made_up("od-", key), heads, order=room.number + 1000)
+
+    def key_of(self, department: Department) -> str:
+        return department.department_id
+
+    def parent_of(self, department: Department) -> str:
+        return department.parent_id
+
+    def rank_of(self, department: Department) -> tuple[int, str]:
+        return department.order, department.department_id
+
+    def heads_of(self, department: Department) -> list[str]:
+        return department.leaders
+
+    def id_of(self, user: User) -> str:
+        return user.user_id
+
+    def rooms_of(self, user: User) -> Sequence[str]:
+        return user.department_ids
+
+    def marks_of(self, user: User) -> Iterator[tuple[str, str]]:
+        yield "open_id", user.open_id
+        yield "union_id", user.union_id
+        if user.mobile:
+            yield "mobile", user.mobile
+        if user.email:
+            yield "email", user.email
+
+    def mark_number(self, kind: str, value: str) -> int | None:
+        prefix, suffix = {
+            "open_id": ("ou_crowd", ""),
+            "union_id": ("on_crowd", ""),
+            "mobile": (f"+86{mobile_of(0)[:3]}", ""),
+            "email": ("p", "@crowd.example.com"),
+        }[kind]
+        if not (value.startswith(prefix) and value.endswith(suffix)):
+            return None
+        number = value.removeprefix(prefix).removesuffix(suffix)
+        return int(number) if number.isascii() and number.isdigit() else None
+
+    def document_of(self, user: User) -> dict[str, Any]:
+        names = ("name", "open_id", "union_id", "en_name", "mobile", "email", "enterprise_email")
+        more = ("employee_no", "employee_type", "job_title", "leader_user_id", "city", "join_time")
+        flags = ("is_activated", "is_frozen", "is_tenant_manager", "roles", "department_ids")
+        return {name: getattr(user, name) for name in (*names, *more, *flags)}
+
+    def read_user(self, row: Fields) -> User:
+        user = read_user(row)
+        for department_id in user.department_ids:
+            if not self.is_department(department_id):
+                raise ValueError(
+                    f"user {user.user_id} is in department {department_id}, which does not exist"
+                )
+        return user
+
+    def department_document(self, department: Department) -> dict[str, Any]:
+        return {
+            "name": department.name,
+            "parent_department_id": department.parent_id,
+            "open_department_id": department.open_id,
+            "leaders": list(department.leaders),
+            "order": department.order,
+        }
+
+    def read_department(self, row: Fields) -> Department:
+        department_id = row.text("department_id")
+        return Department(
+            department_id=department_id,
+            name=row.text("name"),
+            parent_id=row.text_or("parent_department_id", ROOT),
+            open_id=row.text_or("open_department_id") or made_up("od-", department_id),
+            leaders=row.texts("leaders"),
+            order=row.number_or("order", 0),
+        )
+
+    def retitled(self, user: User, title: str) -> User:
+        return replace(user, job_title=title)
+
+    def moved(self, user: User, key: str) -> User:
+        return replace(user, department_ids=[key])
+
+    def read(self, document: Mapping[str, Any]) -> Company:
+        """{"name", "departments": [{department_id, name, parent_department_id, leaders}], "users": [{user_id, …}]}."""
+        fields = Fields(document, ValueError)
+        fresh = Company(name=fields.text_or("name", "公司"))
+        for row in fields.rows("departments"):
+            department = self.read_department(row)
+            if fresh.is_department(department.department_id):
+                raise ValueError(f"department {department.department_id} appears twice")
+            fresh.departments[department.department_id] = department
+        for department in fresh.departments.values():
+            if not fresh.is_department(department.parent_id):
+                raise ValueError(
+                    f"department {department.department_id} has no parent {department.parent_id}"
+                )
+        for row in fields.rows("users"):
+            user = fresh.read_user(row)
+            if user.user_id in fresh.users:
+                raise ValueError(f"user {user.user_id} appears twice")
+            fresh.users.kept[user.user_id] = user
+        fresh.check_leaders()
+        people = fresh.users.kept.values()
+        if any(len({mark(user) for user in people}) != len(people) for mark in (open_id, union_id)):
+            raise ValueError("two users share an open_id or union_id")
+        return fresh
+
+    def check_leaders(self) -> None:
+        for department in self.departments.values():
+            for leader in department.leaders:
+                if leader not in self.users:
+                    raise ValueError(
+                        f"department {department.department_id} is led by {leader}, who does not exist"
+                    )
+
+    def load(self, document: Mapping[str, Any]) -> None:
+        super().load(document)
+        self.name = Fields(document, ValueError).text_or("name", "公司")
+
+    def _index_departments(self) -> None:
+        super()._index_departments()
         self.by_open_department = {row.open_id: row.department_id for row in self.departments.values()}
 
     def put_user(self, user: User) -> User | None:
-        """Add or replace one person; answers who was there before."""
-        before = self.users.get(user.user_id)
-        self.users[user.user_id] = user
         self.left.pop(user.user_id, None)
-        self.index()
-        return before
+        return super().put_user(user)
 
-    def let_go(self, user_id: str) -> User:
-        user = self.users.pop(user_id)
-        for department in self.departments.values():
-            if user_id in department.leaders:
-                department.leaders.remove(user_id)
-        self.left[user_id] = user
-        self.index()
-        return user
+    def remember(self, user: User, reason: str) -> None:
+        self.left[user.user_id] = user
 
     def find_user(self, given: str, id_type: str) -> User | None:
-        match id_type:
-            case "user_id":
-                return self.users.get(given)
-            case "union_id":
-                return self.users.get(self.by_union_id.get(given, ""))
-            case _:
-                return self.users.get(self.by_open_id.get(given, ""))
+        return self.users.get(given) if id_type == "user_id" else self.find_by(id_type, given)
 
     def find_left(self, given: str, id_type: str) -> User | None:
         return next((user for user in self.left.values() if id_of(user, id_type) == given), None)
@@ -141,30 +232,37 @@ class Company:
         user = self.user(user_id)
         return user.open_id if user else ""
 
-    def upwards(self, department_id: str) -> Iterator[Department]:
-        """The department and those above it, without the root."""
-        seen: set[str] = set()
-        while (department := self.departments.get(department_id)) and department_id not in seen:
-            seen.add(department_id)
-            yield department
-            department_id = department.parent_id
-
-    def below(self, department_id: str) -> Iterator[str]:
-        """All departments beneath this one, without itself."""
-        for child in self.children.get(department_id, []):
-            yield child
-            yield from self.below(child)
-
-    def leader_above(self, user_id: str, department_id: str) -> str | None:
-        """Who decides for this person: the leader of the department, or of the next one up."""
-        for department in self.upwards(department_id):
-            for leader in department.leaders:
-                if leader != user_id and self.is_active(leader):
-                    return leader
-        return None
-
     def holders(self, role: str) -> list[str]:
-        return [user.user_id for user in self.users.values() if role in user.roles and user.is_active]
+        return [user.user_id for user in self.users.named() if role in user.roles and user.is_active]
+
+    def managers(self) -> list[User]:
+        """Of the tenant."""
+        return [user for user in self.users.named() if user.is_tenant_manager]
+
+
+def invented(stranger: Stranger) -> User:
+    return User(
+        user_id=stranger.login,
+        name=stranger.name,
+        department_ids=[f"B{stranger.room:06d}"],
+        open_id=f"ou_crowd{stranger.number:027d}",
+        union_id=f"on_crowd{stranger.number:027d}",
+        mobile=f"+86{stranger.mobile}",
+        email=stranger.email,
+        enterprise_email=stranger.email,
+        employee_no=stranger.employee_number,
+        job_title=stranger.title,
+        leader_user_id="" if stranger.manager is None else login_of(stranger.manager),
+        join_time=1_609_430_400,
+    )
+
+
+def open_id(user: User) -> str:
+    return user.open_id
+
+
+def union_id(user: User) -> str:
+    return user.union_id
 
 
 def id_of(user: User, id_type: str) -> str:
@@ -175,54 +273,6 @@ def id_of(user: User, id_type: str) -> str:
             return user.union_id
         case _:
             return user.open_id
-
-
-def read_company(document: Mapping[str, Any]) -> Company:
-    """{"name", "departments": [{department_id, name, parent_department_id, leaders}], "users": [{user_id, …}]}."""
-    fields = Fields(document, ValueError)
-    company = Company(name=fields.text_or("name", "公司"))
-    for row in fields.rows("departments"):
-        department = _read_department(row)
-        if department.department_id in company.departments or department.department_id == ROOT:
-            raise ValueError(f"department {department.department_id} appears twice")
-        company.departments[department.department_id] = department
-    for department in company.departments.values():
-        if department.parent_id != ROOT and department.parent_id not in company.departments:
-            raise ValueError(f"department {department.department_id} has no parent {department.parent_id}")
-    for row in fields.rows("users"):
-        user = read_user(row)
-        if user.user_id in company.users:
-            raise ValueError(f"user {user.user_id} appears twice")
-        check_departments(company, user)
-        company.users[user.user_id] = user
-    for department in company.departments.values():
-        for leader in department.leaders:
-            if leader not in company.users:
-                raise ValueError(
-                    f"department {department.department_id} is led by {leader}, who does not exist"
-                )
-    company.index()
-    if len(company.by_open_id) != len(company.users) or len(company.by_union_id) != len(company.users):
-        raise ValueError("two users share an open_id or union_id")
-    return company
-
-
-def check_departments(company: Company, user: User) -> None:
-    for department_id in user.department_ids:
-        if department_id != ROOT and department_id not in company.departments:
-            raise ValueError(f"user {user.user_id} is in department {department_id}, which does not exist")
-
-
-def _read_department(row: Fields) -> Department:
-    department_id = row.text("department_id")
-    return Department(
-        department_id=department_id,
-        name=row.text("name"),
-        parent_id=row.text_or("parent_department_id", ROOT),
-        open_id=row.text_or("open_department_id") or made_up("od-", department_id),
-        leaders=row.texts("leaders"),
-        order=row.number_or("order", 0),
-    )
 
 
 def read_user(row: Fields) -> User:

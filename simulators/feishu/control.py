@@ -5,60 +5,43 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from simulators.feishu.callbacks import Registration
-from simulators.feishu.company import ROOT, Department, User, check_departments, made_up, read_user
+from simulators.feishu.company import Company, Department, User, made_up
 from simulators.feishu.errors import Refusal
 from simulators.feishu.forms import flow_from, widgets_from
 from simulators.feishu.messages import Sent, buttons_of
+from simulators.feishu.quick import Press
 from simulators.feishu.simulator import Simulator
 from simulators.feishu.workflow import Instance, Status, Task, TaskStatus, Verdict
-from simulators.stage.faults import FaultRule, Harm
+from simulators.stage.company_door import CompanyDoor
+from simulators.stage.control import Table
 from simulators.stage.fields import Fields
 from simulators.stage.post import NoAnswer
 
-Handler = Callable[[Request, Fields], Awaitable[Any]]
 DAY_MS = 24 * 3600 * 1000
 
 
-class Control:
-    def __init__(self, simulator: Simulator) -> None:
-        self.sim = simulator
+class Control(CompanyDoor[Simulator]):
+    refusals = (ValueError, Refusal)
+    user_key, department_key = "user_id", "department_id"
+    stands_for = {"department_id": "department_ids"}
 
-    def routes(self) -> list[Route]:
-        table: list[tuple[str, str, Handler]] = [
-            ("GET", "", self.facts),
-            ("GET", "/settings", self.settings),
-            ("PUT", "/settings", self.change_settings),
+    def table(self) -> Table:
+        return [
+            *self.company_table(),
             ("PUT", "/callback", self.register),
             ("GET", "/callback", self.callback),
-            ("PUT", "/callback/spoiling", self.spoil),
             ("GET", "/subscriptions", self.subscriptions),
             ("PUT", "/subscriptions", self.change_subscriptions),
-            ("GET", "/events", self.events),
-            ("POST", "/events/{event_id}/resend", self.resend),
             ("POST", "/events", self.emit),
-            ("GET", "/idle", self.idle),
-            ("GET", "/faults", self.faults),
-            ("POST", "/faults", self.add_fault),
-            ("DELETE", "/faults", self.clear_faults),
-            ("GET", "/calls", self.calls),
-            ("DELETE", "/calls", self.clear_calls),
             ("POST", "/tokens/expire", self.expire_tokens),
             ("POST", "/codes", self.code),
             ("PUT", "/redirect-uris", self.redirect_uris),
-            ("PUT", "/directory", self.load_directory),
-            ("PUT", "/users/{user_id}", self.put_user),
-            ("POST", "/users/{user_id}/leave", self.leave),
-            ("PUT", "/departments/{department_id}", self.put_department),
-            ("DELETE", "/departments/{department_id}", self.drop_department),
             ("PUT", "/templates/{code}", self.change_template),
             ("DELETE", "/templates/{code}", self.delete_template),
             ("GET", "/instances", self.instances),
@@ -77,47 +60,17 @@ class Control:
             ("GET", "/todos", self.todos),
             ("POST", "/external-tasks/press", self.press),
             ("GET", "/bot-messages", self.bot_messages),
+            ("POST", "/bot-messages/{message_id}/press", self.press_card),
             ("POST", "/files", self.upload),
-            ("POST", "/reset", self.reset),
+            ("POST", "/stream/cut", self.cut),
         ]
-        return [
-            Route(f"/_control{path}", self._door(handler), methods=[method])
-            for method, path, handler in table
-        ]
-
-    def _door(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        async def door(request: Request) -> Response:
-            try:
-                raw = await request.body()
-                body = json.loads(raw) if raw else {}
-                if not isinstance(body, dict):
-                    raise ValueError("the body must be a JSON object")
-                answer = await handler(request, Fields(body, ValueError))
-            except LookupError as error:
-                return JSONResponse({"error": f"not found: {error}"}, status_code=404)
-            except (ValueError, Refusal) as error:
-                return JSONResponse({"error": str(error)}, status_code=400)
-            return JSONResponse(answer)
-
-        return door
-
-    # The simulator itself.
-
-    async def facts(self, request: Request, body: Fields) -> Any:
-        return self.sim.facts()
-
-    async def settings(self, request: Request, body: Fields) -> Any:
-        return self.sim.settings.shown()
-
-    async def change_settings(self, request: Request, body: Fields) -> Any:
-        self.sim.settings.change(body.values)
-        return self.sim.settings.shown()
-
-    async def reset(self, request: Request, body: Fields) -> Any:
-        self.sim.forget()
-        return {}
 
     # Callbacks.
+
+    async def cut(self, request: Request, body: Fields) -> Any:
+        """Every long connection is lost."""
+        await self.sim.stream.cut()
+        return {}
 
     async def register(self, request: Request, body: Fields) -> Any:
         """`plain` true: no Encrypt Key, so nothing is sealed or signed."""
@@ -143,15 +96,11 @@ class Control:
             "url": registration.url if registration else None,
             "card_url": (registration.card_url or registration.url) if registration else None,
             "is_sealed": bool(registration and registration.encrypt_key),
-            "spoiling": asdict(callbacks.spoiling),
+            "spoiling": callbacks.spoiling.shown(),
             "subscribed": sorted(callbacks.subscribed),
             "long_connections": len(self.sim.stream.lines),
             "under_way": len(callbacks.tasks),
         }
-
-    async def spoil(self, request: Request, body: Fields) -> Any:
-        self.sim.callbacks.spoiling.change(dict(body.values))
-        return asdict(self.sim.callbacks.spoiling)
 
     async def subscriptions(self, request: Request, body: Fields) -> Any:
         return {"approval_codes": sorted(self.sim.callbacks.subscribed)}
@@ -166,16 +115,6 @@ class Control:
         self.sim.callbacks.subscribed.update(wanted)
         return {"approval_codes": sorted(wanted)}
 
-    async def events(self, request: Request, body: Fields) -> Any:
-        query = request.query_params
-        return self.sim.callbacks.shown(kind=query.get("kind", ""), lane=query.get("instance_id", ""))
-
-    async def resend(self, request: Request, body: Fields) -> Any:
-        event_id = request.path_params["event_id"]
-        if not self.sim.callbacks.resend(event_id, body.number_or("times", 1)):
-            raise LookupError(event_id)
-        return {}
-
     async def emit(self, request: Request, body: Fields) -> Any:
         """Any event at all, for types nobody expects: schema 2.0, or with `schema` "1" the older envelope."""
         kind, fields = body.text("kind"), dict(body.part("fields").values)
@@ -184,48 +123,6 @@ class Control:
             self.sim.callbacks.emit(kind, approval_code="", lane=lane, fields={"type": kind, **fields})
         else:
             self.sim.callbacks.emit_v2(kind, fields, lane=body.text_or("lane"))
-        return {}
-
-    async def idle(self, request: Request, body: Fields) -> Any:
-        query = request.query_params
-        is_idle = await self.sim.callbacks.idle(
-            timeout_s=float(query.get("timeout", "5")), with_retries=query.get("retries") == "true"
-        )
-        return {"idle": is_idle}
-
-    # Faults and calls.
-
-    async def faults(self, request: Request, body: Fields) -> Any:
-        return self.sim.faults.shown()
-
-    async def add_fault(self, request: Request, body: Fields) -> Any:
-        fraction = body.values.get("fraction")
-        if fraction is not None and not (isinstance(fraction, (int, float)) and 0 <= fraction <= 1):
-            raise ValueError("fraction must be 0 to 1")
-        seconds = body.values.get("seconds", 0)
-        if not isinstance(seconds, (int, float)):
-            raise ValueError("seconds must be a number")
-        rule = FaultRule(
-            Harm(body.text("harm")),
-            path=body.text_or("path", "*"),
-            method=body.text_or("method", "*"),
-            times=body.number("times") if body.has("times") else None,
-            fraction=fraction,
-            seconds=float(seconds),
-            status=body.number("status") if body.has("status") else None,
-        )
-        self.sim.faults.rules.append(rule)
-        return self.sim.faults.shown()
-
-    async def clear_faults(self, request: Request, body: Fields) -> Any:
-        self.sim.faults.rules.clear()
-        return {}
-
-    async def calls(self, request: Request, body: Fields) -> Any:
-        return self.sim.calls.shown()
-
-    async def clear_calls(self, request: Request, body: Fields) -> Any:
-        self.sim.calls.clear()
         return {}
 
     # Sign-in and people.
@@ -238,7 +135,7 @@ class Control:
 
     async def code(self, request: Request, body: Fields) -> Any:
         """A login code of this person, as the browser or the client would bring it."""
-        user = self._user(body.text("user_id"))
+        user = self.known(body.text("user_id"))
         code = self.sim.signin.new_code(
             user.user_id, redirect_uri=body.text_or("redirect_uri"), scope=body.text_or("scope")
         )
@@ -248,84 +145,44 @@ class Control:
         self.sim.signin.redirect_uris = body.texts("redirect_uris")
         return {}
 
-    async def load_directory(self, request: Request, body: Fields) -> Any:
-        self.sim.company.load(body.values)
-        return {"departments": len(self.sim.company.departments), "users": len(self.sim.company.users)}
+    @property
+    def company(self) -> Company:
+        return self.sim.company
 
-    async def put_user(self, request: Request, body: Fields) -> Any:
-        """Tells `contact.user.created_v3`, or `updated_v3` with what was different before."""
-        user = read_user(Fields({**body.values, "user_id": request.path_params["user_id"]}, ValueError))
-        check_departments(self.sim.company, user)
-        known = self.sim.company.users.get(user.user_id)
-        before = self.sim.directory.shown_user(known) if known else None
-        self.sim.company.put_user(user)
-        now = self.sim.directory.shown_user(user)
+    def tell_user(self, before: User | None, now: User) -> None:
+        """`contact.user.created_v3`, or `updated_v3` with what was different before."""
+        shown = self.sim.directory.shown_user(now)
         if before is None:
-            self.sim.callbacks.emit_v2("contact.user.created_v3", {"object": now})
-        else:
-            changed = {name: value for name, value in before.items() if now.get(name) != value}
-            event = {"object": now, "old_object": changed}
+            self.sim.callbacks.emit_v2("contact.user.created_v3", {"object": shown})
+            return
+        old = self.sim.directory.shown_user(before)
+        changed = {name: value for name, value in old.items() if shown.get(name) != value}
+        # A new mobile or address comes in an event of its own.
+        parts = [{name: changed.pop(name)} for name in ("mobile", "email") if name in changed]
+        for part in [changed, *parts] if changed or not parts else parts:
+            event = {"object": shown, "old_object": part}
             self.sim.callbacks.emit_v2("contact.user.updated_v3", event)
-        return {"is_new": before is None, "open_id": user.open_id}
 
-    async def leave(self, request: Request, body: Fields) -> Any:
-        user = self._user(request.path_params["user_id"])
+    def tell_leaving(self, user: User) -> None:
         shown = self.sim.directory.shown_user(user)
-        self.sim.company.let_go(user.user_id)
         old = {"department_ids": shown.get("department_ids", []), "open_id": user.open_id}
         shown["status"] = {**shown.get("status", {}), "is_resigned": True}
         self.sim.callbacks.emit_v2("contact.user.deleted_v3", {"object": shown, "old_object": old})
-        return {}
 
-    async def put_department(self, request: Request, body: Fields) -> Any:
-        department_id = request.path_params["department_id"]
-        company = self.sim.company
-        known = company.departments.get(department_id)
-        before = self._shown_department(known) if known else None
-        parent = body.text_or("parent_department_id", known.parent_id if known else ROOT)
-        if parent != ROOT and (parent not in company.departments or parent == department_id):
-            raise ValueError(f"no department {parent}")
-        leaders = body.texts("leaders") if body.has("leaders") else list(known.leaders if known else [])
-        for leader in leaders:
-            self._user(leader)
-        company.departments[department_id] = Department(
-            department_id,
-            body.text_or("name", known.name if known else department_id),
-            parent,
-            known.open_id if known else made_up("od-", department_id),
-            leaders,
-            body.number_or("order", known.order if known else 0),
-        )
-        company.index()
-        event = {"object": self._shown_department(company.departments[department_id])}
-        if before:
-            event["old_object"] = before
+    def tell_department(self, before: Department | None, now: Department | None) -> None:
+        old = self._shown_department(before) if before else {}
+        if now is None:
+            gone = {**old, "status": {"is_deleted": True}}
+            event = {"object": gone, "old_object": {"status": old["status"]}}
+            self.sim.callbacks.emit_v2("contact.department.deleted_v3", event)
+            return
+        event = {"object": self._shown_department(now)} | ({"old_object": old} if before else {})
         kind = "updated" if before else "created"
         self.sim.callbacks.emit_v2(f"contact.department.{kind}_v3", event)
-        return {"is_new": before is None}
-
-    async def drop_department(self, request: Request, body: Fields) -> Any:
-        company = self.sim.company
-        department = company.departments[request.path_params["department_id"]]
-        if company.members[department.department_id] or company.children[department.department_id]:
-            raise ValueError("the department is not empty")
-        shown = self._shown_department(department)
-        del company.departments[department.department_id]
-        company.index()
-        gone = {**shown, "status": {"is_deleted": True}}
-        event = {"object": gone, "old_object": {"status": shown["status"]}}
-        self.sim.callbacks.emit_v2("contact.department.deleted_v3", event)
-        return {}
 
     def _shown_department(self, department: Department) -> dict[str, Any]:
-        leaders = [self.sim.company.open_id_of(leader) for leader in department.leaders]
+        leaders = [self.company.open_id_of(leader) for leader in department.leaders]
         return self.sim.directory.department_body(department, "open_department_id", leaders)
-
-    def _user(self, user_id: str) -> User:
-        user = self.sim.company.users.get(user_id)
-        if user is None:
-            raise LookupError(user_id)
-        return user
 
     # Approval.
 
@@ -400,7 +257,7 @@ class Control:
         return self._shown(self._instance(request))
 
     async def comment(self, request: Request, body: Fields) -> Any:
-        user = self._user(body.text("user_id"))
+        user = self.known(body.text("user_id"))
         self.sim.workflow.comment(self._instance(request), user.user_id, body.text("text"))
         return self._shown(self._instance(request))
 
@@ -462,7 +319,7 @@ class Control:
     async def click(self, request: Request, body: Fields) -> Any:
         """Press a button of a card: `user_id`, and the button's `text` (or any `value` at all)."""
         sent = self._sent(request)
-        user = self._user(body.text_or("user_id") or sent.user_id)
+        user = self.known(body.text_or("user_id") or sent.user_id)
         value, name = body.values.get("value"), ""
         if value is None:
             wanted = body.text_or("text")
@@ -498,7 +355,7 @@ class Control:
     async def todos(self, request: Request, body: Fields) -> Any:
         """The open third-party tasks of a person (`user_id`), or of everybody."""
         wanted = request.query_params.get("user_id", "")
-        people = [wanted] if wanted else list(self.sim.company.users)
+        people = [wanted] if wanted else list(self.sim.external.desk.waiting)
         return [
             {"user_id": user_id, "approval_code": instance.code, "instance_id": instance.id, "task": task}
             for user_id in people
@@ -507,16 +364,26 @@ class Control:
 
     async def press(self, request: Request, body: Fields) -> Any:
         """A quick decision (三方快捷审批) on the phone: `approval_code, instance_id, task_id, action, reason`."""
-        return await self.sim.press(
+        press = Press(body.text_or("action", "APPROVE"), body.text_or("reason"))
+        code, instance_id, task_id = (
             body.text("approval_code"),
             body.text("instance_id"),
             body.text("task_id"),
-            action=body.text_or("action", "APPROVE"),
-            reason=body.text_or("reason"),
         )
+        return await self.sim.press(code, instance_id, task_id, press)
+
+    async def press_card(self, request: Request, body: Fields) -> Any:
+        """The same on a card of the approval bot: `action`, `reason`."""
+        message = self.sim.bot.inbox.messages[request.path_params["message_id"]]
+        said = await self.sim.press_card(
+            message, Press(body.text_or("action", "APPROVE"), body.text_or("reason"))
+        )
+        return said | {"card_status": message.status}
 
     async def bot_messages(self, request: Request, body: Fields) -> Any:
-        return [asdict(message) for message in self.sim.external.desk.messages.values()]
+        wanted = request.query_params.get("user_id", "")
+        found = self.sim.bot.of(wanted) if wanted else self.sim.bot.inbox.messages.values()
+        return [asdict(message) | {"title": message.title} for message in found]
 
     async def upload(self, request: Request, body: Fields) -> Any:
         """A file as the client uploads it (`data`: base64; `type` image or attachment)."""

@@ -59,7 +59,7 @@ class Directory:
         fields = Fields(call.query, bad_contact)
         parent = self._department_or_root(call.args["department_id"], department_type(call))
         deep = fields.flag_or("fetch_child", False)
-        found = list(self.company.below(parent)) if deep else list(self.company.children[parent])
+        found = list(self.company.below(parent))[1:] if deep else self.company.children_of(parent)
         page, more = paged(found, fields)
         items = [self.shown_department(self.company.departments[key], call) for key in page]
         return more | {"items": items}
@@ -74,7 +74,7 @@ class Directory:
     def members(self, call: Call) -> dict[str, Any]:
         fields = Fields(call.query, bad_contact)
         key = self._department_or_root(fields.text("department_id"), department_type(call))
-        page, more = paged(self.company.members[key], fields)
+        page, more = paged(self.company.members_of(key), fields)
         return more | {"items": [self._shown(self.company.users[user_id], call) for user_id in page]}
 
     def user(self, call: Call) -> dict[str, Any]:
@@ -102,13 +102,14 @@ class Directory:
         fields = Fields(call.body, bad_contact)
         id_type = user_type(call)
         people: list[dict[str, Any]] = []
-        for name, index in (("mobiles", self.company.by_mobile), ("emails", self.company.by_email)):
+        for name in ("mobiles", "emails"):
             for given in fields.texts(name, most=50):
                 key = given
                 if name == "mobiles" and not given.startswith("+"):
                     key = f"+86{given}"  # without a country: China
-                row: dict[str, Any] = {name.removesuffix("s"): given}
-                user = self.company.users.get(index.get(key, ""))
+                kind = name.removesuffix("s")
+                row: dict[str, Any] = {kind: given}
+                user = self.company.find_by(kind, key)
                 if user is not None:
                     row |= {"user_id": id_of(user, id_type), "status": person_status(user)}
                 people.append(row)
@@ -116,8 +117,10 @@ class Directory:
 
     def scopes(self, call: Call) -> dict[str, Any]:
         """The app may see everybody: the whole of the first level."""
-        deps = [self.company.department_id(key, department_type(call)) for key in self.company.children[ROOT]]
-        users = [id_of(self.company.users[key], user_type(call)) for key in self.company.members[ROOT]]
+        deps = [
+            self.company.department_id(key, department_type(call)) for key in self.company.children_of(ROOT)
+        ]
+        users = [id_of(self.company.users[key], user_type(call)) for key in self.company.members_of(ROOT)]
         return {"department_ids": deps, "user_ids": users, "group_ids": [], "has_more": False}
 
     def _department_or_root(self, given: str, id_type: str) -> str:
@@ -137,9 +140,9 @@ class Directory:
         return self.department_body(department, department_type(call), ids)
 
     def department_body(self, department: Department, id_type: str, leaders: list[str]) -> dict[str, Any]:
-        inside = {*self.company.members[department.department_id]}
+        inside: set[str] = set()
         for below in self.company.below(department.department_id):
-            inside |= {*self.company.members[below]}
+            inside.update(self.company.members_of(below))
         shown: dict[str, Any] = {
             "name": department.name,
             "i18n_name": {"zh_cn": department.name, "ja_jp": "", "en_us": ""},

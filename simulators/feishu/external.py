@@ -1,37 +1,22 @@
-"""Third-party approval (三方审批): our flow on their desk. Definitions, instances with their tasks, the check, the
-quick decision people make in the client, and the messages of the approval bot."""
+"""Third-party approval (三方审批): our flow on their desk. Definitions, instances with their tasks, and the check."""
 
 from __future__ import annotations
 
-import json
-import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from simulators.feishu.company import Company
-from simulators.feishu.crypto import EventCrypto
 from simulators.feishu.directory import page_token, read_page_token
 from simulators.feishu.errors import Refusal, bad_approval
+from simulators.feishu.quick import Press, QuickCall, quick_call
 from simulators.stage.fields import Fields
 from simulators.stage.gate import Call, Door
 
 INSTANCE_STATES = ("PENDING", "APPROVED", "REJECTED", "CANCELED", "DELETED", "HIDDEN", "TERMINATED")
 TASK_STATES = ("PENDING", "APPROVED", "REJECTED", "TRANSFERRED", "DONE")
-BOT_STATES = (
-    "APPROVED",
-    "REJECTED",
-    "CANCELLED",
-    "FORWARDED",
-    "ROLLBACK",
-    "ADD",
-    "DELETED",
-    "PROCESSED",
-    "CUSTOM",
-)
 MOST_TASKS, MOST_CC = 300, 200
-DEDUP_S = 3600
 FIXED_IN_UPDATE = ("task_id", "user_id", "open_id", "create_time", "node_id", "node_name")
 
 
@@ -52,6 +37,7 @@ class ExternalInstance:
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     cc: dict[str, dict[str, Any]] = field(default_factory=dict)
     syncs: int = 0
+    on_desks_of: dict[str, str] = field(default_factory=dict)  # task_id → user_id
 
     @property
     def id(self) -> str:
@@ -67,23 +53,12 @@ class ExternalInstance:
 
 
 @dataclass(slots=True)
-class BotMessage:
-    id: str
-    user_id: str
-    sent_ms: int
-    body: dict[str, Any]
-    status: str = ""
-
-
-@dataclass(slots=True)
 class Desk:
     """All that outside systems have put on people's desks."""
 
     definitions: dict[str, ExternalDefinition] = field(default_factory=dict)
     instances: dict[str, ExternalInstance] = field(default_factory=dict)  # by its id, ours alone
-    messages: dict[str, BotMessage] = field(default_factory=dict)
-    by_uuid: dict[str, tuple[str, float]] = field(default_factory=dict)
-    last_message: int = 0
+    waiting: dict[str, dict[tuple[str, str], None]] = field(default_factory=dict)  # user_id → instance, task
 
 
 @dataclass(slots=True)
@@ -99,8 +74,6 @@ class External:
             Door("POST", f"{home}/external_instances", self.sync),
             Door("POST", f"{home}/external_instances/check", self.check),
             Door("GET", f"{home}/external_tasks", self.list_tasks),
-            Door("POST", "/open-apis/approval/v1/message/send", self.send_message),
-            Door("POST", "/open-apis/approval/v1/message/update", self.update_message),
         ]
 
     # Definitions.
@@ -146,16 +119,9 @@ class External:
 
     def _texts(self, fields: Fields, used: Iterable[str]) -> dict[str, str]:
         """The texts of the default language. Every @i18n@ key that is used must be explained."""
-        resources = fields.rows("i18n_resources")
-        if not resources:
+        if not fields.rows("i18n_resources"):
             raise bad_approval("i18n_resources is required")
-        default = next((row for row in resources if row.flag_or("is_default", False)), resources[0])
-        given = default.values.get("texts")
-        # The page's samples show an object, its table a list of pairs: the product takes both.
-        if isinstance(given, dict):
-            texts = {str(key): str(value) for key, value in given.items()}
-        else:
-            texts = {row.text("key"): row.text_or("value") for row in default.rows("texts")}
+        texts = default_texts(fields)
         for key in used:
             if key.startswith("@i18n@") and key not in texts:
                 raise bad_approval(f"{key} is not in i18n_resources")
@@ -173,6 +139,10 @@ class External:
         before = self.desk.instances.get(key)
         if before and before.code != definition.code:
             raise bad_approval(f"instance_id {key} belongs to another definition")
+        if mode not in ("REPLACE", "UPDATE"):
+            raise bad_approval("update_mode must be REPLACE or UPDATE")
+        if before:
+            self._take_off(before)
         match mode:
             case "REPLACE":
                 fresh = ExternalInstance(body, tasks, cc, before.syncs if before else 0)
@@ -180,13 +150,12 @@ class External:
             case "UPDATE" if before is None:
                 fresh = ExternalInstance(body, tasks, cc)
                 self.desk.instances[key] = fresh
-            case "UPDATE":
+            case _:
                 assert before is not None
                 fresh = before
                 self._update(before, body, tasks, cc)
-            case _:
-                raise bad_approval("update_mode must be REPLACE or UPDATE")
         fresh.syncs += 1
+        self._put_on(fresh)
         return {
             "data": {
                 **fresh.body,
@@ -194,6 +163,21 @@ class External:
                 "cc_list": list(fresh.cc.values()),
             }
         }
+
+    def _put_on(self, instance: ExternalInstance) -> None:
+        """Onto the desks of whom it waits for."""
+        if instance.body["status"] != "PENDING":
+            return
+        for key, task in instance.tasks.items():
+            person = self.person(task)
+            if task["status"] == "PENDING" and person:
+                instance.on_desks_of[key] = person
+                self.desk.waiting.setdefault(person, {})[instance.id, key] = None
+
+    def _take_off(self, instance: ExternalInstance) -> None:
+        for key, person in instance.on_desks_of.items():
+            del self.desk.waiting[person][instance.id, key]
+        instance.on_desks_of.clear()
 
     def _read(
         self, fields: Fields
@@ -271,10 +255,15 @@ class External:
                     kept[key] |= {name: value for name, value in row.items() if name not in FIXED_IN_UPDATE}
 
     def _check_person(self, row: Fields) -> None:
+        self.named(row)
+
+    def named(self, row: Fields) -> str:
+        """The user_id of whom `user_id` or `open_id` means; neither, or nobody: refused."""
         if not row.has("user_id") and not row.has("open_id"):
             raise bad_approval("user_id or open_id is required")
-        if self.person(row.values) is None:
+        if (person := self.person(row.values)) is None:
             raise Refusal(1390004, "user_id or open_id not found")
+        return person
 
     def person(self, row: Any) -> str | None:
         """The user_id of whom a task, a copy or an instance names."""
@@ -346,79 +335,34 @@ class External:
 
     def todos(self, user_id: str) -> list[tuple[ExternalInstance, dict[str, Any]]]:
         """Everything that waits for this person: the instance and his task in it."""
-        return [
-            (instance, task)
-            for instance in self.desk.instances.values()
-            if instance.body["status"] == "PENDING"
-            for task in instance.tasks.values()
-            if task["status"] == "PENDING" and self.person(task) == user_id
-        ]
+        found = []
+        for instance_id, task_id in self.desk.waiting.get(user_id, {}):
+            instance = self.desk.instances[instance_id]
+            found.append((instance, instance.tasks[task_id]))
+        return found
 
-    def quick_call(
-        self, code: str, instance_id: str, task_id: str, *, action: str, reason: str
-    ) -> tuple[str, bytes]:
-        """三方快捷审批回调: where to, and what. Raises ValueError when there is nothing to press."""
+    def quick_call(self, code: str, instance_id: str, task_id: str, press: Press) -> QuickCall:
+        """三方快捷审批回调 from the to-do list. Raises ValueError when there is nothing to press."""
         definition = self._definition(code)
         instance = self.desk.instances.get(instance_id)
         task = instance.tasks.get(task_id) if instance and instance.code == code else None
         if task is None or task["status"] != "PENDING":
             raise ValueError("no such open task")
-        url = definition.external.get("action_callback_url")
-        offered = [row.get("action_type") for row in task.get("action_configs") or []]
-        if not url or action not in offered:
-            raise ValueError(f"the task offers no {action}, only {offered}, or has no callback address")
-        sent = {
-            "action_type": action,
-            "action_context": task.get("action_context", ""),
-            "user_id": self.person(task),
-            "approval_code": code,
-            "instance_id": instance_id,
-            "task_id": task_id,
-            "id": task_id,
-            "reason": reason,
-            "attachments": [],
-            "token": definition.external.get("action_callback_token", ""),
-        }
-        text = json.dumps(sent, ensure_ascii=False)
-        if key := definition.external.get("action_callback_key"):
-            text = json.dumps({"encrypt": EventCrypto(str(key)).encrypt(text)})
-        return str(url), text.encode()
+        where = {"approval_code": code, "instance_id": instance_id, "task_id": task_id}
+        context = str(task.get("action_context", ""))
+        press.check(task.get("action_configs") or [])
+        return quick_call(definition.external, press, context, {"user_id": self.person(task), **where})
 
-    # The approval bot.
 
-    def send_message(self, call: Call) -> dict[str, Any]:
-        fields = Fields(call.body, bad_approval)
-        fields.text("template_id")
-        self._check_person(fields)
-        key = fields.text_or("uuid", most=64)
-        now = time.time()
-        before = self.desk.by_uuid.get(key) if key else None
-        if before and before[1] > now:
-            return {"message_id": before[0]}
-        actions = fields.rows("actions", most=2)
-        for action in actions:
-            action.text("action_name")
-        fields.part("content").rows("summaries", most=5)
-        self.desk.last_message = max(self.desk.last_message + 1, int(now * 1000) * 1000)
-        message_id = str(self.desk.last_message)
-        user_id = self.person(call.body) or ""
-        self.desk.messages[message_id] = BotMessage(message_id, user_id, int(now * 1000), dict(call.body))
-        if key:
-            self.desk.by_uuid[key] = (message_id, now + DEDUP_S)
-        return {"message_id": message_id}
-
-    def update_message(self, call: Call) -> dict[str, Any]:
-        fields = Fields(call.body, bad_approval)
-        message = self.desk.messages.get(fields.text("message_id"))
-        if message is None:
-            raise bad_approval("message_id not found")
-        status = fields.text("status")
-        if status not in BOT_STATES:
-            raise bad_approval(f"status {status} is unknown")
-        message.status = status
-        if status == "CUSTOM":
-            message.status = fields.text("status_name")
-        return {"message_id": message.id}
+def default_texts(fields: Fields) -> dict[str, str]:
+    resources = fields.rows("i18n_resources")
+    default = next((row for row in resources if row.flag_or("is_default", False)), None)
+    default = default or (resources[0] if resources else Fields({}, bad_approval))
+    given = default.values.get("texts")
+    # The page's samples show an object, its table a list of pairs: the product takes both.
+    if isinstance(given, dict):
+        return {str(key): str(value) for key, value in given.items()}
+    return {row.text("key"): row.text_or("value") for row in default.rows("texts")}
 
 
 def _links(row: Fields) -> None:

@@ -180,6 +180,10 @@ class FeishuManners:
             raise Refusal(99991403, "This month's API call quota has been exceeded")
         self.this_month[month] += 1
 
+    def forget(self) -> None:
+        self.recent.clear()
+        self.this_month.clear()
+
     def refusal(self, path: str, error: Exception) -> Reply | None:
         if not isinstance(error, Refusal):
             return None

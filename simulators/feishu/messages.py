@@ -116,7 +116,7 @@ class Messages:
     def _receiver(self, given: str, id_type: str) -> User:
         match id_type:
             case "email":
-                user = self.company.users.get(self.company.by_email.get(given, ""))
+                user = self.company.find_by("email", given)
             case "chat_id":
                 user = self.company.find_user(f"ou_{given[3:]}", "open_id")
             case _:

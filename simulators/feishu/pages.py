@@ -1,31 +1,39 @@
-"""The pages where a person plays: pick who you are, see what waits for you, decide; and Feishu's login page."""
+"""The pages where a person plays: see what waits for you, decide; and Feishu's login page."""
 
 from __future__ import annotations
 
-import re
-import time
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
+from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from simulators.feishu.company import ROOT, User
+from simulators.feishu.company import ROOT, Company, User
 from simulators.feishu.errors import Refusal
-from simulators.feishu.external import ExternalInstance
 from simulators.feishu.forms import START_NODE, Widget, find_widget
-from simulators.feishu.messages import Sent, buttons_of, elements_of
+from simulators.feishu.messages import buttons_of
+from simulators.feishu.quick import Press
+from simulators.feishu.shown import brief, deed, node_state, shown_card, shown_message, shown_todo, state_of
 from simulators.feishu.simulator import Simulator
-from simulators.feishu.workflow import CHINA, Instance, Status, Task, TaskStatus, Verdict
+from simulators.feishu.workflow import Instance, Status, Task, Verdict
+from simulators.stage.gate import Upload
+from simulators.stage.pages import PagesBase
 from simulators.stage.post import NoAnswer
-
-HERE = Path(__file__).parent / "templates"
-COOKIE = "feishu_user"
+from simulators.stage.showing import (
+    Brand,
+    Face,
+    Paper,
+    Row,
+    Shown,
+    ShownNode,
+    ShownRecord,
+    shown_text,
+    size_of,
+)
 
 TABS = (
     ("todo", "待处理"),
@@ -46,131 +54,113 @@ DEEDS = {
     "CANCEL": "撤回",
     "DELETE": "删除",
     "CC": "抄送",
-    "COMMENT": "评论",
 }
-ACTIONS = {"APPROVE": "同意", "REJECT": "拒绝"}
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One form value, ready for the template; `kind` says which of the parts is filled."""
+class Pages(PagesBase[Simulator]):
+    brand = Brand("飞书", "Feishu", "#3370ff", "#e1eaff", "#245bdb")
+    here = Path(__file__).parent / "templates"
+    script = "feishu.js"
 
-    label: str
-    kind: str
-    text: str = ""
-    columns: list[str] = field(default_factory=list)
-    numeric: set[str] = field(default_factory=set)
-    rows: list[dict[str, str]] = field(default_factory=list)
-    photos: list[str] = field(default_factory=list)
-    files: list[dict[str, str]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class ShownNode:
-    name: str
-    mode: str
-    state: str  # done, refused, current, waiting, ended
-    people: list[tuple[str, str]]  # name, what they did
-
-
-class Pages:
     def __init__(self, simulator: Simulator) -> None:
-        self.sim = simulator
-        self.templates = Environment(
-            loader=FileSystemLoader(HERE),
-            autoescape=select_autoescape(),
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self.templates.filters |= {"when": when, "money": money, "initial": initial}
-        self.templates.globals |= {
-            "name_of": simulator.company.name_of,
-            "corp": lambda: simulator.company.name,
-            "start_node": START_NODE,
-        }
+        super().__init__(simulator)
+        self.templates.globals["start_node"] = START_NODE
 
     def routes(self) -> list[Route]:
         return [
-            Route("/", self.people),
+            *super().routes(),
             Route("/u/{user_id}", self.home),
             Route("/u/{user_id}/external/press", self.press, methods=["POST"]),
             Route("/u/{user_id}/messages/{message_id}/click", self.click, methods=["POST"]),
+            Route("/u/{user_id}/cards/{message_id}/press", self.press_card, methods=["POST"]),
             Route("/u/{user_id}/instances/{code}", self.instance),
             Route("/u/{user_id}/instances/{code}/{action}", self.act, methods=["POST"]),
             Route("/open-apis/authen/v1/authorize", self.login),
             Route("/open-apis/authen/v1/index", self.login),
             Route("/login/pick", self.pick),
             Route("/client/auth-code", self.auth_code),
-            Route("/client/feishu.js", self.client_script),
-            Route("/files/{key}", self.file),
-            Route("/style.css", self.style),
         ]
 
-    def _page(self, template: str, status: int = 200, /, **context: Any) -> HTMLResponse:
-        return HTMLResponse(self.templates.get_template(template).render(**context), status_code=status)
+    @property
+    def company(self) -> Company:
+        return self.sim.company
 
-    def _missing(self, what: str) -> HTMLResponse:
-        return self._page("message.html", 404, title="找不到", text=what)
+    def corp(self) -> str:
+        return self.company.name
 
-    # Who am I?
+    def face(self, user: User) -> Face:
+        return Face(user.user_id, user.name, user.job_title)
 
-    async def people(self, request: Request) -> Response:
-        company = self.sim.company
-        groups = []
-        names = [(ROOT, company.name)] + [(key, company.departments[key].name) for key in company.below(ROOT)]
-        for key, name in names:
-            shown = [(company.users[user_id], self._waiting(user_id)) for user_id in company.members[key]]
-            if shown:
-                groups.append(({"name": name}, shown))
-        waiting = sorted(
-            ((user, count) for _, shown in groups for user, count in shown if count),
-            key=lambda pair: -pair[1],
-        )
+    def name_of_room(self, key: str) -> str:
+        return self.company.name if key == ROOT else self.company.departments[key].name
+
+    def waiting(self, userid: str) -> int:
+        return len(self.sim.workflow.book.open_tasks.get(userid, {}))
+
+    def welcome(self) -> str:
         total = len(self.sim.workflow.book.instances)
-        return self._page("people.html", groups=groups, waiting=waiting[:12], total=total)
+        return f"选一个人，用他的飞书：处理待审批、三方待办、查看消息卡片。已有 {total} 张审批单。"
 
-    def _waiting(self, user_id: str) -> int:
-        return len(self.sim.workflow.book.open_tasks.get(user_id, {}))
+    def linked(self, key: str) -> Upload | None:
+        return self.sim.files.linked(key)
 
     # One person's desk.
 
     async def home(self, request: Request) -> Response:
-        return self._home(request, tab=request.query_params.get("tab", "todo"))
+        """`said`: what came of the last press."""
+        said = request.query_params.get("said", "")
+        toast = {"type": "success", "content": said} if said else None
+        return self._home(request, tab=request.query_params.get("tab", "todo"), toast=toast)
 
     def _home(
         self, request: Request, *, tab: str, error: str = "", toast: Any = None, status: int = 200
     ) -> Response:
-        user = self.sim.company.users.get(request.path_params["user_id"])
+        user = self.company.users.get(request.path_params["user_id"])
         if user is None:
-            return self._missing("没有这个人")
-        context = self._desk(user, tab)
-        page = self._page(
-            "home.html", status, user=user, tab=tab, tabs=TABS, error=error, toast=toast, **context
+            return self.missing("没有这个人")
+        page = self.page(
+            "home.html",
+            status,
+            me=self.face(user),
+            tab=tab,
+            tabs=TABS,
+            error=error,
+            toast=toast,
+            **self._desk(user, tab),
         )
-        page.set_cookie(COOKIE, user.user_id, samesite="lax")
-        return page
+        return self.remember(page, user.user_id)
 
     def _desk(self, user: User, tab: str) -> dict[str, Any]:
         inbox = self.sim.messages.inbox(user.user_id)
         todos = self.sim.external.todos(user.user_id)
         counts = {
-            "todo": self._waiting(user.user_id),
+            "todo": self.waiting(user.user_id),
             "external": len(todos),
             "messages": sum(1 for sent in inbox if sent.is_unread),
         }
         context: dict[str, Any] = {"counts": counts}
         match tab:
             case "external":
-                context["external"] = [_shown_todo(*row) for row in todos]
+                context["external"] = [shown_todo(*row) for row in todos]
             case "messages":
-                context["messages"] = [_shown_message(sent) for sent in inbox]
+                shown = [*map(shown_message, inbox), *map(shown_card, self.sim.bot.of(user.user_id))]
+                context["messages"] = sorted(shown, key=lambda item: -int(item["sent_ms"]))
                 self.sim.messages.mark_read(user.user_id)
             case _:
                 context["rows"] = [
-                    {"instance": instance, "state": state_of(instance), "brief": brief(instance)}
-                    for instance in self._rows(user.user_id, tab)
+                    self._row(user.user_id, instance) for instance in self._rows(user.user_id, tab)
                 ]
         return context
+
+    def _row(self, user_id: str, instance: Instance) -> Row:
+        return Row(
+            f"/u/{user_id}/instances/{instance.code}",
+            self.company.name_of(instance.originator),
+            instance.title,
+            *state_of(instance),
+            brief(instance),
+            instance.created_ms,
+        )
 
     def _rows(self, user_id: str, tab: str) -> list[Instance]:
         book = self.sim.workflow.book
@@ -186,32 +176,46 @@ class Pages:
         return [book.instances[code] for code in dict.fromkeys(codes)]
 
     async def press(self, request: Request) -> Response:
+        """三方快捷审批 in the to-do list."""
         form = await request.form()
-        code, instance_id, task_id, action = (
-            str(form.get(name, "")) for name in ("approval_code", "instance_id", "task_id", "action")
+        code, instance_id, task_id = (
+            str(form.get(name, "")) for name in ("approval_code", "instance_id", "task_id")
         )
         user_id = request.path_params["user_id"]
         if not any(
             (waiting.code, waiting.id, task["task_id"]) == (code, instance_id, task_id)
             for waiting, task in self.sim.external.todos(user_id)
         ):
-            return self._missing("没有这条三方待办，可能已被处理")
+            return self.missing("没有这条三方待办，可能已被处理")
+        return await self._told(request, "external", self.sim.press(code, instance_id, task_id, read(form)))
+
+    async def press_card(self, request: Request) -> Response:
+        """The same on a card of the approval bot."""
+        message = self.sim.bot.inbox.messages.get(request.path_params["message_id"])
+        if message is None or message.user_id != request.path_params["user_id"]:
+            return self.missing("没有这条消息")
+        press = read(await request.form())
+        return await self._told(request, "messages", self.sim.press_card(message, press))
+
+    async def _told(self, request: Request, tab: str, telling: Awaitable[dict[str, Any]]) -> Response:
         try:
-            await self.sim.press(code, instance_id, task_id, action=action, reason="")
+            said = await telling
         except (ValueError, Refusal) as error:
-            return self._home(request, tab="external", error=str(error), status=409)
-        return RedirectResponse(f"/u/{user_id}?tab=external", status_code=303)
+            return self._home(request, tab=tab, error=str(error), status=409)
+        words = f"业务系统已收到，待其同步结果。答复：HTTP {said['status']} {said['body'][:200]}"
+        where = f"/u/{quote(request.path_params['user_id'])}"
+        return RedirectResponse(f"{where}?{urlencode({'tab': tab, 'said': words})}", status_code=303)
 
     async def click(self, request: Request) -> Response:
-        user = self.sim.company.users.get(request.path_params["user_id"])
+        user = self.company.users.get(request.path_params["user_id"])
         sent = self.sim.messages.postbox.messages.get(request.path_params["message_id"])
         if user is None or sent is None or sent.user_id != user.user_id:
-            return self._missing("没有这条消息")
+            return self.missing("没有这条消息")
         form = await request.form()
         buttons = buttons_of(sent.card)
         place = str(form.get("place", ""))
         if not place.isdigit() or int(place) >= len(buttons):
-            return self._missing("卡片上没有这个按钮")
+            return self.missing("卡片上没有这个按钮")
         button = buttons[int(place)]
         try:
             said = await self.sim.messages.click(sent, user, button.value, name=button.name)
@@ -225,33 +229,57 @@ class Pages:
         return self._instance_page(request)
 
     def _instance_page(self, request: Request, *, error: str = "", status: int = 200) -> Response:
-        user = self.sim.company.users.get(request.path_params["user_id"])
+        user = self.company.users.get(request.path_params["user_id"])
         instance = self.sim.workflow.book.instances.get(request.path_params["code"])
         if user is None or instance is None:
-            return self._missing("没有这张审批单")
-        department = self.sim.company.departments.get(instance.department_id)
+            return self.missing("没有这张审批单")
         can_withdraw = instance.originator == user.user_id and (
             instance.status in (Status.PENDING, Status.APPROVED)
         )
-        page = self._page(
+        page = self.page(
             "instance.html",
             status,
-            user=user,
+            me=self.face(user),
             instance=instance,
-            state=state_of(instance),
-            department=department.name if department else self.sim.company.name,
-            values=[self._shown_value(widget, item) for widget, item in instance.values],
-            nodes=[self._shown_node(instance, place) for place in range(len(instance.nodes))],
-            records=_history(instance),
+            paper=self._paper(instance),
             task=self.sim.workflow.open_task_of(instance.code, user.user_id),
             can_withdraw=can_withdraw,
-            others=[
-                other for other in self.sim.company.users.values() if other.is_active and other is not user
-            ],
+            others=self.faces(but=user.user_id),
             error=error,
         )
-        page.set_cookie(COOKIE, user.user_id, samesite="lax")
-        return page
+        return self.remember(page, user.user_id)
+
+    def _paper(self, instance: Instance) -> Paper:
+        department = self.company.departments.get(instance.department_id)
+        originator = ShownNode("发起人", "", "done", [(self.company.name_of(instance.originator), "")])
+        return Paper(
+            instance.title,
+            *state_of(instance),
+            f"{department.name if department else self.company.name} · 审批编号 {instance.serial_number}",
+            instance.created_ms,
+            [self._shown_value(widget, item) for widget, item in instance.values],
+            [originator, *(self._shown_node(instance, place) for place in range(len(instance.nodes)))],
+            self._history(instance),
+        )
+
+    def _history(self, instance: Instance) -> list[ShownRecord]:
+        """The timeline and the comments, which the product keeps apart, as one story."""
+        name_of = self.company.name_of
+        records = [
+            ShownRecord(
+                name_of(entry.user_id) or "系统",
+                " ".join([DEEDS.get(entry.kind, entry.kind), *map(name_of, entry.others)]),
+                entry.at_ms,
+                entry.comment,
+                entry.kind == "REJECT",
+            )
+            for entry in instance.timeline
+        ]
+        comments = [
+            ShownRecord(name_of(comment.user_id), "评论", comment.at_ms, comment.text)
+            for comment in instance.comments
+        ]
+        return sorted([*records, *comments], key=lambda record: record.at_ms)
 
     def _shown_value(self, widget: Widget, item: dict[str, Any]) -> Shown:
         value, label = item.get("value"), widget.name
@@ -267,8 +295,7 @@ class Pages:
                 kind = "money" if currency == "CNY" else "text"
                 return Shown(label, kind, text=f"{value:.2f}" + ("" if kind == "money" else f" {currency}"))
             case _:
-                text = self._text(widget, item)
-                return Shown(label, "link" if is_web(text) else "text", text=text or "—")
+                return shown_text(label, self._text(widget, item))
 
     def _shown_table(self, widget: Widget, rows: list[Any]) -> Shown:
         columns = [child.name for child in widget.children]
@@ -298,9 +325,10 @@ class Pages:
             case "contact":
                 people = list(value or [])
                 for open_id in item.get("open_ids") or []:
-                    user_id = self.sim.company.by_open_id.get(open_id, open_id)
+                    found = self.company.find_user(open_id, "open_id")
+                    user_id = found.user_id if found else open_id
                     people += [user_id] if user_id not in people else []
-                return "、".join(self.sim.company.name_of(user_id) for user_id in people)
+                return "、".join(self.company.name_of(user_id) for user_id in people)
             case "amount" | "number" | "formula":
                 return f"{value:.2f}" if isinstance(value, (int, float)) else ""
             case _:
@@ -310,7 +338,7 @@ class Pages:
         kept = self.sim.files.files[code]
         return {
             "name": kept.upload.name,
-            "size": f"{max(1, len(kept.upload.data) // 1024)} KB",
+            "size": size_of(kept.upload.data),
             "kind": kept.upload.name.rpartition(".")[2].lower(),
             "url": self.sim.files.link(code),
         }
@@ -319,10 +347,10 @@ class Pages:
         node = instance.nodes[place]
         tasks = [task for task in instance.tasks if task.node_id == node.node_id]
         people = [
-            (self.sim.company.name_of(task.user_id) if task.user_id else "系统", deed(task)) for task in tasks
+            (self.company.name_of(task.user_id) if task.user_id else "系统", deed(task)) for task in tasks
         ]
         if not tasks:
-            people = [(self.sim.company.name_of(user_id), "") for user_id in node.user_ids]
+            people = [(self.company.name_of(user_id), "") for user_id in node.user_ids]
         words = {"AND": "会签", "OR": "或签", "SEQUENTIAL": "依次审批"}
         mode = words.get(node.mode, "") if len(node.user_ids) > 1 else ""
         return ShownNode(node.name, mode, node_state(instance, place, tasks), people)
@@ -332,8 +360,8 @@ class Pages:
         form = await request.form()
         text = str(form.get("text", "")).strip()[:1024]
         instance = self.sim.workflow.book.instances.get(code)
-        if instance is None or user_id not in self.sim.company.users:
-            return self._missing("没有这张审批单")
+        if instance is None or user_id not in self.company.users:
+            return self.missing("没有这张审批单")
         try:
             self._do(request.path_params["action"], instance, user_id, text, str(form.get("to", "")))
         except Refusal as error:
@@ -369,218 +397,41 @@ class Pages:
     async def login(self, request: Request) -> Response:
         wish = dict(request.query_params)
         if wrong := self.sim.signin.check_wish(wish):
-            return self._page("message.html", 400, title="无法登录", text=f"错误码：{wrong}")
-        last = request.cookies.get(COOKIE, "")
-        users = sorted(self.sim.company.users.values(), key=lambda user: user.user_id != last)
+            return self.page("message.html", 400, title="无法登录", text=f"错误码：{wrong}")
         site = urlsplit(wish["redirect_uri"]).netloc
-        return self._page("login.html", wish=wish, users=users, site=site, last=last)
+        last = self.last(request)
+        return self.page(
+            "login.html",
+            title="用飞书登录",
+            text=f"{site} 申请获取你的用户信息。选择登录的人：",
+            action="/login/pick",
+            answer="user_id",
+            denial=("denied", "1", "不同意"),
+            wish=wish,
+            faces=self.faces(first=last),
+            last=last,
+        )
 
     async def pick(self, request: Request) -> Response:
         wish = dict(request.query_params)
         user_id = wish.pop("user_id", None)
         if wrong := self.sim.signin.check_wish(wish):
-            return self._page("message.html", 400, title="无法登录", text=f"错误码：{wrong}")
+            return self.page("message.html", 400, title="无法登录", text=f"错误码：{wrong}")
         answer = RedirectResponse(self.sim.signin.back(wish, user_id), status_code=302)
-        if user_id in self.sim.company.users:
-            answer.set_cookie(COOKIE, str(user_id), samesite="lax")
-        return answer
+        return self.remember(answer, user_id) if user_id in self.company.users and user_id else answer
 
     async def auth_code(self, request: Request) -> Response:
         """What tt.requestAccess does inside the client, for the person of the cookie or `user_id`."""
         origin = request.headers.get("origin", "*")
         headers = {"access-control-allow-origin": origin, "access-control-allow-credentials": "true"}
-        user_id = request.query_params.get("user_id") or request.cookies.get(COOKIE, "")
-        if user_id not in self.sim.company.users:
+        user_id = request.query_params.get("user_id") or self.last(request)
+        if user_id not in self.company.users:
             return JSONResponse({"errMsg": "requestAccess:fail 未登录"}, status_code=401, headers=headers)
         if request.query_params.get("appId") not in (None, "", self.sim.identity.app_id):
             body = {"errMsg": "requestAccess:fail appID 无效"}
             return JSONResponse(body, status_code=400, headers=headers)
         return JSONResponse({"code": self.sim.signin.new_code(user_id)}, headers=headers)
 
-    async def client_script(self, request: Request) -> Response:
-        return self._asset("feishu.js", "text/javascript")
 
-    async def style(self, request: Request) -> Response:
-        return self._asset("style.css", "text/css")
-
-    def _asset(self, name: str, media_type: str) -> Response:
-        return Response((HERE / name).read_bytes(), media_type=media_type)
-
-    async def file(self, request: Request) -> Response:
-        upload = self.sim.files.linked(request.path_params["key"])
-        if upload is None:
-            return self._missing("链接已失效")
-        # Whatever was uploaded is shown as data, never run as a page of ours.
-        headers = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
-        return Response(upload.data, media_type=upload.media_type, headers=headers)
-
-
-def state_of(instance: Instance) -> tuple[str, str]:
-    """A word and its colour."""
-    if instance.is_reverted and instance.status is Status.PENDING:
-        return "已撤销，待处理", "running"
-    match instance.status:
-        case Status.PENDING:
-            return "审批中", "running"
-        case Status.APPROVED:
-            return "已通过", "agreed"
-        case Status.REJECTED:
-            return "已拒绝", "refused"
-        case Status.CANCELED:
-            return "已撤回", "ended"
-        case Status.DELETED:
-            return "已删除", "ended"
-
-
-def node_state(instance: Instance, place: int, tasks: list[Task]) -> str:
-    if any(task.status is TaskStatus.REJECTED for task in tasks):
-        return "refused"
-    if place < instance.place:
-        return "done"
-    if instance.status is not Status.PENDING:
-        return "ended"
-    return "current" if place == instance.place else "waiting"
-
-
-def deed(task: Task) -> str:
-    match task.status:
-        case TaskStatus.PENDING:
-            return "审批中"
-        case TaskStatus.APPROVED:
-            return "自动通过" if not task.user_id else "已同意"
-        case TaskStatus.REJECTED:
-            return "已拒绝"
-        case TaskStatus.TRANSFERRED:
-            return "已转交"
-        case TaskStatus.DONE:
-            return "无需处理"
-
-
-def _history(instance: Instance) -> list[dict[str, Any]]:
-    """The timeline and the comments, which the product keeps apart, as one story."""
-    entries = [
-        {
-            "kind": entry.kind,
-            "user_id": entry.user_id,
-            "did": DEEDS.get(entry.kind, entry.kind),
-            "at_ms": entry.at_ms,
-            "comment": entry.comment,
-            "others": entry.others,
-        }
-        for entry in instance.timeline
-    ]
-    entries += [
-        {
-            "kind": "COMMENT",
-            "user_id": comment.user_id,
-            "did": DEEDS["COMMENT"],
-            "at_ms": comment.at_ms,
-            "comment": comment.text,
-            "others": [],
-        }
-        for comment in instance.comments
-    ]
-    return sorted(entries, key=lambda entry: int(str(entry["at_ms"])))
-
-
-def brief(instance: Instance) -> list[tuple[str, str]]:
-    """The first few plain values: what a list row shows."""
-    found = []
-    for widget, item in instance.values:
-        value = item.get("value")
-        if widget.kind == "amount":
-            found.append((widget.name, money(f"{value:.2f}")))
-        elif widget.kind in ("input", "textarea") and not is_web(value):
-            found.append((widget.name, str(value)))
-    return found[:3]
-
-
-def _shown_todo(instance: ExternalInstance, task: dict[str, Any]) -> dict[str, Any]:
-    texts = instance.body.get("texts", {})
-
-    def said(key: Any) -> str:
-        return str(texts.get(key, key or ""))
-
-    links = task.get("links") or instance.body.get("links") or {}
-    link = links.get("pc_link") or links.get("mobile_link") or ""
-    return {
-        "code": instance.code,
-        "instance_id": instance.id,
-        "task_id": task["task_id"],
-        "title": said(task.get("title") or instance.body.get("title")) or instance.id,
-        "form": [
-            (said(row.get("name")), said(row.get("value"))) for row in (instance.body.get("form") or [])[:3]
-        ],
-        "node": said(task.get("node_name")) or "审批",
-        "updated_ms": instance.update_time,
-        "link": link if is_web(link) else "",
-        "actions": [
-            (row["action_type"], ACTIONS.get(row["action_type"]) or said(row.get("action_name")))
-            for row in task.get("action_configs") or []
-        ],
-    }
-
-
-def _shown_message(sent: Sent) -> dict[str, Any]:
-    card = sent.card
-    shown: dict[str, Any] = {
-        "message_id": sent.message_id,
-        "sent_ms": sent.sent_ms,
-        "updates": sent.updates,
-        "is_unread": sent.is_unread,
-        "buttons": [],
-    }
-    if sent.kind != "interactive":
-        return shown | {"title": "消息", "lines": [str(card.get("text") or sent.content)]}
-    header = card.get("header")
-    title = header.get("title", {}).get("content", "") if isinstance(header, dict) else ""
-    inside = card.get("elements") or (card.get("body") or {}).get("elements") or []
-    lines = []
-    for element in elements_of(inside):
-        if element["tag"] in ("lark_md", "plain_text", "markdown"):
-            lines.append(str(element.get("content", "")))
-    labels = {button.text for button in buttons_of(card)}
-    return shown | {
-        "title": title or "卡片",
-        "lines": [plain(line) for line in lines if line and line not in labels],
-        "buttons": [
-            (place, button)
-            for place, button in enumerate(buttons_of(card))
-            if button.value is not None or is_web(button.url)
-        ],
-    }
-
-
-def is_web(url: object) -> bool:
-    return isinstance(url, str) and url.startswith(("http://", "https://")) and not re.search(r"\s", url)
-
-
-def plain(markdown: str) -> str:
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
-    return re.sub(r"(?m)^#+\s*|\*\*|^>\s?|</?font[^>]*>", "", text).strip()
-
-
-def when(at_ms: int) -> str:
-    at = datetime.fromtimestamp(at_ms / 1000, CHINA)
-    today = datetime.fromtimestamp(time.time(), CHINA).date()
-    clock = at.strftime("%H:%M")
-    match (today - at.date()).days:
-        case 0:
-            return f"今天 {clock}"
-        case 1:
-            return f"昨天 {clock}"
-        case _:
-            return f"{at.month}月{at.day}日 {clock}"
-
-
-def money(text: str) -> str:
-    """ "1280.5" → "¥1,280.50"; what is no number stays as it came."""
-    match = re.fullmatch(r"(-?)(\d+)(?:\.(\d+))?", text)
-    if not match:
-        return text
-    sign, whole, cents = match.group(1), match.group(2), match.group(3) or ""
-    return f"{'−' if sign else ''}¥{int(whole):,}.{cents.ljust(2, '0')}"
-
-
-def initial(name: str) -> str:
-    return name[-2:] if len(name) > 2 else name
+def read(form: FormData) -> Press:
+    return Press(str(form.get("action", "")), str(form.get("reason", "")).strip()[:1024])

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import pickle
 from collections.abc import Mapping
-from pathlib import Path
 from random import Random
 from typing import Any
 
-from simulators.feishu.callbacks import Callbacks, Spoiling
+from simulators.feishu.bot import Bot, BotMessage, Inbox
+from simulators.feishu.callbacks import Callbacks
 from simulators.feishu.company import FINANCE_LEAD, Company, default_document
 from simulators.feishu.directory import Directory
 from simulators.feishu.external import Desk, External
@@ -18,33 +16,32 @@ from simulators.feishu.files import Files
 from simulators.feishu.forms import expense_definition, travel_definition
 from simulators.feishu.manners import FeishuManners, wrapped
 from simulators.feishu.messages import Messages, Postbox
+from simulators.feishu.quick import Press, QuickCall, said_in
 from simulators.feishu.settings import Identity, Settings
 from simulators.feishu.signin import SignIn
 from simulators.feishu.stream import Stream
 from simulators.feishu.tokens import Tokens
 from simulators.feishu.workflow import Book, Task, TaskStatus, Verdict, Workflow
 from simulators.feishu.workflow_doors import WorkflowDoors
-from simulators.stage.calls import CallLog
-from simulators.stage.faults import Faults
+from simulators.stage.app import Simulated
 from simulators.stage.gate import Door
 from simulators.stage.post import NoAnswer
 
 
-class Simulator:
+class Simulator(Simulated):
     def __init__(self, base_url: str, *, seed: int = 0, org: Mapping[str, Any] | None = None) -> None:
-        self.base_url = base_url
-        self.seed = seed
+        super().__init__(base_url, seed)
         self.identity = Identity.from_seed(seed)
-        self.settings = Settings()
-        self.faults = Faults(Random(seed))
-        self.calls = CallLog()
-        self.callbacks = Callbacks(self.identity, self.settings, Random(seed + 1))
+        self.settings: Settings = Settings()
+        self.callbacks: Callbacks = Callbacks(self.settings, Random(seed + 1), identity=self.identity)
         self.company = Company()
         self.company.load(org or default_document())
         self.files = Files(self.base_url)
         self.tokens = Tokens(self.identity, self.settings)
         self.signin = SignIn(self.company, self.identity, self.settings, self.tokens)
-        self.manners = FeishuManners(self.identity, self.tokens, self.settings, self.signin.user_of)
+        self.manners: FeishuManners = FeishuManners(
+            self.identity, self.tokens, self.settings, self.signin.user_of
+        )
         self.workflow = Workflow(self.company, self.files, self._tell)
         self.workflow.when_opened.append(self._approve_by_itself)
         self.approval_codes: dict[str, str] = {}
@@ -57,6 +54,7 @@ class Simulator:
         self.directory = Directory(self.company, self.settings)
         self.workflow_doors = WorkflowDoors(self.workflow, self.files, self.callbacks, self.settings)
         self.external = External(self.company)
+        self.bot = Bot(self.external)
         self.messages = Messages(self.company, self.identity, self.settings, self.callbacks)
         self.stream = Stream(self.base_url, self.identity, self.settings, self.callbacks)
 
@@ -66,6 +64,7 @@ class Simulator:
             self.directory,
             self.workflow_doors,
             self.external,
+            self.bot,
             self.messages,
             self.files,
             self.signin,
@@ -74,7 +73,6 @@ class Simulator:
         return [wrapped(door) for room in rooms for door in room.doors()]
 
     def facts(self) -> dict[str, Any]:
-        """What a client needs to be pointed here: the first line the command prints."""
         definitions = self.workflow.book.definitions
         return {
             "base_url": self.base_url,
@@ -99,7 +97,7 @@ class Simulator:
                     "union_id": user.union_id,
                     "job_title": user.job_title,
                 }
-                for user in self.company.users.values()
+                for user in self.company.users.named()
             ],
             "control_url": f"{self.base_url}/_control",
         }
@@ -130,23 +128,31 @@ class Simulator:
             }
         self.callbacks.emit_v2(name, event | about, lane=f"{lane}/v2", approval_code=approval_code)
 
-    async def press(
-        self, code: str, instance_id: str, task_id: str, *, action: str, reason: str
-    ) -> dict[str, Any]:
-        """三方快捷审批: tell the outside system, which must then synchronise what came of it.
+    async def press(self, code: str, instance_id: str, task_id: str, press: Press) -> dict[str, Any]:
+        """三方快捷审批 in the to-do list. Raises ValueError with the message the person would see."""
+        return await self._tell_outside(self.external.quick_call(code, instance_id, task_id, press))
 
-        Raises ValueError with the message the person would see.
-        """
-        url, body = self.external.quick_call(code, instance_id, task_id, action=action, reason=reason)
+    async def press_card(self, message: BotMessage, press: Press) -> dict[str, Any]:
+        """The same on a card of the approval bot, which then shows what came of it."""
+        call = self.bot.quick_call(message, press)
+        try:
+            said = await self._tell_outside(call)
+        except ValueError:
+            self.bot.settle(message, press, is_done=False)
+            raise
+        self.bot.settle(message, press, is_done=True)
+        return said
+
+    async def _tell_outside(self, call: QuickCall) -> dict[str, Any]:
         headers = {"content-type": "application/json"}
         try:
             answer = await self.callbacks.postman.post(
-                url, body, headers, timeout_s=self.settings.quick_timeout_s
+                call.url, call.body, headers, timeout_s=self.settings.quick_timeout_s
             )
         except NoAnswer as error:
             raise ValueError(f"操作失败，请稍后重试: {error}") from error
         if answer.status != 200:
-            raise ValueError(_said(answer.body) or f"操作失败，请稍后重试: HTTP {answer.status}")
+            raise ValueError(said_in(answer.body) or f"操作失败，请稍后重试: HTTP {answer.status}")
         return {"status": answer.status, "body": answer.body.decode("utf-8", "replace")}
 
     def _ids(self, user_id: str) -> dict[str, str]:
@@ -171,53 +177,34 @@ class Simulator:
         empty.definitions = {code: book.definitions[code] for code in self.approval_codes.values()}
         empty.last_ms, empty.last_id = book.last_ms, book.last_id
         self.workflow.book = empty
-        self.external.desk = Desk()
+        self.external.desk, self.bot.inbox = Desk(), Inbox()
         self.messages.postbox = Postbox()
-        self.callbacks.events.clear()
-        self.callbacks.spoiling = Spoiling()
-        self.faults.rules.clear()
-        self.faults.random.seed(self.seed)
-        self.calls.clear()
-        self.manners.recent.clear()
-        self.manners.this_month.clear()
-        self.settings.change(Settings().shown())
+        super().forget()
 
     # Between two runs.
 
-    def keep(self, path: Path) -> None:
-        """Write what people did to a file of our own, whole or not at all."""
-        state = {
+    def worth_keeping(self) -> int:
+        # Any call, click or turn of the control door that is worth keeping was counted.
+        return sum(self.calls.worked.values()) + self.workflow.book.last_ms
+
+    def state(self) -> dict[str, Any]:
+        return {
             "company": self.company,
             "book": self.workflow.book,
-            "desk": self.external.desk,
+            "desk": (self.external.desk, self.bot.inbox),
             "postbox": self.messages.postbox,
             "files": (self.files.files, self.files.message_files),
             "registration": (self.callbacks.registration, self.callbacks.subscribed),
             "tokens": (self.tokens.current, self.tokens.ends),
         }
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(pickle.dumps(state))
-        fresh.replace(path)
 
-    def resume(self, path: Path) -> None:
-        """Take up what `keep` wrote. Read only files this program wrote: a pickle can run code."""
-        state = pickle.loads(path.read_bytes())
+    def resume(self, state: Mapping[str, Any]) -> None:
         for name in ("name", "departments", "users", "left"):
             setattr(self.company, name, getattr(state["company"], name))
         self.company.index()
         self.workflow.book = state["book"]
-        self.external.desk, self.messages.postbox = state["desk"], state["postbox"]
+        self.external.desk, self.bot.inbox = state["desk"]
+        self.messages.postbox = state["postbox"]
         self.files.files, self.files.message_files = state["files"]
         self.callbacks.registration, self.callbacks.subscribed = state["registration"]
         self.tokens.current, self.tokens.ends = state["tokens"]
-
-
-def _said(body: bytes) -> str:
-    """The words of a quick-approval callback that wants them shown (`without_prefix` "true")."""
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return ""
-    if isinstance(said, dict) and str(said.get("without_prefix")).lower() == "true":
-        return str(said.get("message", ""))
-    return ""

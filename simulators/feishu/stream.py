@@ -144,6 +144,10 @@ class Stream:
                 if not answer.done():
                     answer.set_exception(ConnectionError("the connection was closed"))
 
+    async def cut(self) -> None:
+        for line in list(self.lines):
+            await line.socket.close()
+
     async def _hear(self, line: Line, frame: Frame) -> None:
         if frame.method == CONTROL:
             if frame.headers.get("type") == "ping":

@@ -310,7 +310,7 @@ class Workflow:
             case StepKind.MANAGER:
                 leader = self.company.users[order.originator].leader_user_id
                 if not leader or not self.company.is_active(leader):
-                    leader = self.company.leader_above(order.originator, department_id) or ""
+                    leader = self.company.boss_above(order.originator, department_id) or ""
                 return [leader] if leader else []
             case StepKind.ROLE:
                 return [holder for holder in self.company.holders(step.role) if holder != order.originator]
@@ -348,7 +348,7 @@ class Workflow:
                 raise Refusal(1390004, f"user_id or open_id not found: {user_id}")
 
     def _admins(self) -> list[str]:
-        admins = [user.user_id for user in self.company.users.values() if user.is_tenant_manager]
+        admins = [user.user_id for user in self.company.managers()]
         return admins or [next(iter(self.company.users))]
 
     def _file(self, instance: Instance) -> None:

@@ -102,7 +102,7 @@ class WorkflowDoors:
             "form_widget_relation": "{}",
         }
         if call.query.get("with_admin_id") == "true":
-            admins = [user for user in self.workflow.company.users.values() if user.is_tenant_manager]
+            admins = self.workflow.company.managers()
             shown["approval_admin_ids"] = [id_of(user, user_type(call)) for user in admins]
         return shown
 

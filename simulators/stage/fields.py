@@ -57,7 +57,7 @@ class Fields:
         raise self.refuse(f"{name} must be true or false")
 
     def texts(self, name: str, *, most: int | None = None) -> list[str]:
-        """A list of strings; absent means empty."""
+        """A list of strings, the caller's own; absent means empty."""
         value = self.values.get(name)
         if value in (None, ""):
             return []
@@ -65,7 +65,7 @@ class Fields:
             raise self.refuse(f"{name} must be a list of strings")
         if most is not None and len(value) > most:
             raise self.refuse(f"{name} has more than {most} entries")
-        return value
+        return list(value)
 
     def listed(self, name: str, *, most: int | None = None) -> list[str]:
         """Values separated by commas; absent means empty."""

@@ -9,7 +9,9 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -47,6 +49,7 @@ class Call:
     uploads: dict[str, Upload] = field(default_factory=dict)
     # As asked for, repeats and all; `query` keeps the last of each name.
     query_pairs: list[tuple[str, str]] = field(default_factory=list)
+    overlaps: bool = False  # another call of the same lane was under way when this one came
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Door:
     path: str  # may hold {names}
     answer: Callable[[Call], Any]
     is_open_to_all: bool = False  # no app token asked for
+    lane: Callable[[Call], str] | None = None  # calls that the vendor does not let run side by side
 
 
 class BadBody(Exception):
@@ -110,6 +114,7 @@ class Gate:
         self.faults = faults
         self.calls = calls
         self.latency_s = latency_s
+        self.under_way: Counter[tuple[str, str]] = Counter()
         self.exact: dict[tuple[str, str], Door] = {}
         self.patterns: list[tuple[str, re.Pattern[str], Door]] = []
         for door in doors:
@@ -140,23 +145,39 @@ class Gate:
         except BadBody as error:
             await self._say(method, named, self.manners.unreadable(path, str(error)), send, worked=False)
             return
-        if delay > 0:
-            await asyncio.sleep(delay)
-        match rule.harm if rule else None:
-            case Harm.HANG_UP:
-                self._write_down(method, named, 0, Harm.HANG_UP, worked=False)
-                await hang_up(scope, receive)
-            case Harm.SERVER_ERROR | Harm.HTML_PAGE | Harm.RATE_LIMIT if rule:
-                await self._say(method, named, self.manners.harmed(path, rule), send, worked=False)
-            case Harm.LOST_ANSWER:
-                reply, worked = self.work(door, call)
-                self._write_down(method, named, reply.status, Harm.LOST_ANSWER, worked=worked)
-                await hang_up(scope, receive)
-            case _:
-                reply, worked = self.work(door, call)
-                if late:
-                    await asyncio.sleep(late)
-                await self._say(method, named, reply, send, worked=worked)
+        with self._in_lane(door, named, call):
+            if delay > 0:
+                await asyncio.sleep(delay)
+            match rule.harm if rule else None:
+                case Harm.HANG_UP:
+                    self._write_down(method, named, 0, Harm.HANG_UP, worked=False)
+                    await hang_up(scope, receive)
+                case Harm.SERVER_ERROR | Harm.HTML_PAGE | Harm.RATE_LIMIT if rule:
+                    await self._say(method, named, self.manners.harmed(path, rule), send, worked=False)
+                case Harm.LOST_ANSWER:
+                    reply, worked = self.work(door, call)
+                    self._write_down(method, named, reply.status, Harm.LOST_ANSWER, worked=worked)
+                    await hang_up(scope, receive)
+                case _:
+                    reply, worked = self.work(door, call)
+                    if late:
+                        await asyncio.sleep(late)
+                    await self._say(method, named, reply, send, worked=worked)
+
+    @contextmanager
+    def _in_lane(self, door: Door | None, named: str, call: Call) -> Iterator[None]:
+        if door is None or door.lane is None:
+            yield
+            return
+        lane = (named, door.lane(call))
+        call.overlaps = self.under_way[lane] > 0
+        self.under_way[lane] += 1
+        try:
+            yield
+        finally:
+            self.under_way[lane] -= 1
+            if not self.under_way[lane]:
+                del self.under_way[lane]
 
     def work(self, door: Door | None, call: Call) -> tuple[Reply, bool]:
         if door is None:

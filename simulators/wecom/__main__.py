@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from simulators.stage.server import listen, serve
-from simulators.wecom.app import WeCom
+from simulators.stage.command import run
+from simulators.wecom.app import wecom
 from simulators.wecom.simulator import Simulator
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = _options(argv)
-    try:
-        org = json.loads(options.org.read_text(encoding="utf-8")) if options.org else None
-        bound = listen(options.host, options.port)
-        base_url = options.public_url or f"http://{options.host}:{bound.getsockname()[1]}"
-        simulator = Simulator(base_url.rstrip("/"), seed=options.seed, org=org)
-        simulator.settings.change({"latency_ms": options.latency})
-    except (OSError, ValueError) as error:
-        print(f"The WeCom simulator cannot start: {error}", file=sys.stderr)
-        return 1
-    if options.state and options.state.exists():
-        simulator.resume(options.state)
-
-    def announce() -> None:
-        if options.json:
-            print(json.dumps(simulator.facts(), ensure_ascii=False), flush=True)
-        else:
-            print(f"企业微信模拟器已启动：{simulator.base_url}", flush=True)
-
-    serve(WeCom(simulator, state_file=options.state), bound, when_ready=announce)
-    return 0
-
-
-def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="simulate wecom", description="A WeCom to try things on.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on (0: a free one)")
-    parser.add_argument("--public-url", help="how others reach this server, when not by host and port")
-    parser.add_argument("--json", action="store_true", help="print the connection's facts as one JSON line")
-    parser.add_argument(
-        "--latency", type=float, default=0.0, metavar="MS", help="every API call takes this long"
-    )
-    parser.add_argument("--org", type=Path, metavar="FILE", help="departments and users as JSON")
-    parser.add_argument("--seed", type=int, default=0, help="identity of the app, and the dice of the faults")
-    parser.add_argument("--state", type=Path, metavar="FILE", help="keep forms between runs in this file")
-    return parser.parse_args(argv)
+    return run(argv, name=("企业微信", "WeCom"), build=Simulator, serve_as=wecom)
 
 
 if __name__ == "__main__":

@@ -299,7 +299,7 @@ class Workflow:
 
     def _admins(self) -> list[str]:
         """Who decides when a flow finds nobody."""
-        admins = [user.userid for user in self.company.users.values() if user.admin]
+        admins = [user.userid for user in self.company.users.named() if user.admin]
         return admins or [next(iter(self.company.users))]
 
     def start_engine(

@@ -6,24 +6,20 @@ First attempts of one lane (one form, one card) go out in order. A retry waits f
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from random import Random
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from simulators.stage.post import Answer, NoAnswer, Postman
+from simulators.stage.post import Answer, NoAnswer
+from simulators.stage.pushing import Event, Fate, Pusher
 from simulators.wecom.crypto import CallbackCrypto, CryptoError
 from simulators.wecom.settings import Identity, Settings
 from simulators.wecom.xml import document
 
-KEPT = 5000
-REORDER_WAIT_S = 0.25
 HEADERS = {"content-type": "text/xml; charset=utf-8", "user-agent": "Mozilla/4.0"}
 
 
@@ -32,55 +28,17 @@ class Place(StrEnum):
     CONTACTS = "contacts"
 
 
-class Fate(StrEnum):
-    WAITING = "waiting"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    DROPPED = "dropped"
-    UNHEARD = "unheard"  # no address registered at the time
-
-
 @dataclass(slots=True)
-class Event:
-    id: str  # for the control door alone: on the wire an event has none
-    kind: str
-    place: Place
-    lane: str
-    at_ms: int
-    text: str
-    fate: Fate = Fate.WAITING
-    attempts: list[str] = field(default_factory=list)
+class Push(Event):
+    """An event; on the wire it has no id: that is for the control door alone."""
+
+    place: Place = Place.APP
+    text: str = ""
     hear_reply: Callable[[str], None] | None = None  # of an encrypted passive reply
 
     def shown(self) -> dict[str, Any]:
         names = ("id", "kind", "place", "lane", "at_ms", "text", "fate", "attempts")
         return {name: getattr(self, name) for name in names}
-
-
-@dataclass(slots=True)
-class Spoiling:
-    """How deliveries go wrong. Fractions are chances per event."""
-
-    delay_s: float = 0.0
-    delay_fraction: float = 1.0
-    repeat: int = 0  # how many times more than once
-    repeat_fraction: float = 1.0
-    reorder_fraction: float = 0.0  # swapped with the next event of the same lane
-    drop_next: int = 0
-    drop_fraction: float = 0.0  # lost for good
-    door_is_open: bool = True  # False: every push fails, as if the receiver were down
-
-    def change(self, wishes: dict[str, Any]) -> None:
-        """Raises ValueError."""
-        for name, value in wishes.items():
-            if name not in Spoiling.__slots__:
-                raise ValueError(f"unknown: {name}")
-            if isinstance(getattr(self, name), bool) != isinstance(value, bool):
-                raise ValueError(f"bad value for {name}: {value!r}")
-            if not isinstance(value, (int, float)) or value < 0:
-                raise ValueError(f"bad value for {name}: {value!r}")
-        for name, value in wishes.items():
-            setattr(self, name, value)
 
 
 @dataclass(slots=True)
@@ -90,19 +48,10 @@ class Registration:
     agent_id: int | None  # in the envelope of an app's callbacks
 
 
-@dataclass(slots=True)
-class Callbacks:
-    identity: Identity
-    settings: Settings
-    random: Random
-    postman: Postman = field(default_factory=Postman)
+@dataclass
+class Callbacks(Pusher[Settings, Push]):
+    identity: Identity = field(kw_only=True)
     registrations: dict[Place, Registration] = field(default_factory=dict)
-    spoiling: Spoiling = field(default_factory=Spoiling)
-    events: deque[Event] = field(default_factory=lambda: deque(maxlen=KEPT))
-    lanes: dict[str, deque[Event]] = field(default_factory=dict)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    first_tries: int = 0  # events whose first attempt has not ended yet
-    slots: asyncio.Semaphore | None = None
 
     # Sending.
 
@@ -119,7 +68,7 @@ class Callbacks:
         fields: dict[str, Any],
         *,
         hear_reply: Callable[[str], None] | None = None,
-    ) -> Event:
+    ) -> Push:
         now = time.time()
         header = {
             "ToUserName": self.identity.corp_id,
@@ -129,97 +78,21 @@ class Callbacks:
             "Event": kind,
         }
         event_id = secrets.token_hex(16)
-        lane = f"{place}:{lane or event_id}"
-        event = Event(event_id, kind, place, lane, int(now * 1000), document(header | fields))
-        event.hear_reply = hear_reply
-        self.events.append(event)
-        if place not in self.registrations:
-            event.fate = Fate.UNHEARD
-        elif self._is_dropped():
-            event.fate = Fate.DROPPED
-        else:
-            self._send(event)
+        event = Push(event_id, kind, f"{place}:{lane or event_id}", int(now * 1000), fields)
+        event.place, event.text, event.hear_reply = place, document(header | fields), hear_reply
+        self.keep(event, is_heard=place in self.registrations)
         return event
 
-    def _send(self, event: Event) -> None:
-        self.first_tries += 1
-        waiting = self.lanes.get(event.lane)
-        if waiting is not None:
-            waiting.append(event)
-            return
-        self.lanes[event.lane] = deque([event])
-        self._spawn(self._drain(event.lane))
-
-    def resend(self, event_id: str, times: int = 1) -> bool:
-        """Push an old event again, as a platform does that never saw the answer."""
-        for event in self.events:
-            if event.id == event_id:
-                for _ in range(times):
-                    self._spawn(self._again(event))
-                return True
-        return False
-
-    async def _again(self, event: Event) -> None:
-        await self._attempt(event)
-
-    def _is_dropped(self) -> bool:
-        if self.spoiling.drop_next > 0:
-            self.spoiling.drop_next -= 1
-            return True
-        return self.random.random() < self.spoiling.drop_fraction
-
-    async def _drain(self, lane: str) -> None:
-        waiting = self.lanes[lane]
-        while waiting:
-            event = waiting.popleft()
-            if self.random.random() < self.spoiling.reorder_fraction:
-                event = await self._overtaken(event, waiting)
-            await self._first_try(event)
-        del self.lanes[lane]
-
-    async def _overtaken(self, event: Event, waiting: deque[Event]) -> Event:
-        """Let the next event go first, if one comes at all."""
-        if not waiting:
-            await asyncio.sleep(REORDER_WAIT_S)
-        if not waiting:
-            return event
-        overtaking = waiting.popleft()
-        waiting.appendleft(event)
-        return overtaking
-
-    async def _first_try(self, event: Event) -> None:
-        try:
-            if self.spoiling.delay_s and self.random.random() < self.spoiling.delay_fraction:
-                await asyncio.sleep(self.spoiling.delay_s)
-            if not await self._attempt(event):
-                self._spawn(self._retry(event))
-            elif self.spoiling.repeat and self.random.random() < self.spoiling.repeat_fraction:
-                for _ in range(self.spoiling.repeat):
-                    await self._attempt(event)
-        finally:
-            self.first_tries -= 1
-
-    async def _retry(self, event: Event) -> None:
-        for seconds in list(self.settings.retry_after_s):
-            await asyncio.sleep(seconds)
-            if await self._attempt(event):
-                return
-        event.fate = Fate.FAILED
-
-    async def _attempt(self, event: Event) -> bool:
-        """One push; True when it will not be tried again, whatever became of it."""
-        if self.slots is None:
-            self.slots = asyncio.Semaphore(self.settings.callback_parallel)
+    async def attempt(self, event: Push) -> bool:
         registration = self.registrations.get(event.place)
-        async with self.slots:
-            if registration is None or not self.spoiling.door_is_open:
-                event.attempts.append("no answer: the door is closed")
-                return False
-            try:
-                answer = await self._push(registration, event.text)
-            except NoAnswer as error:
-                event.attempts.append(f"no answer: {error}")
-                return False
+        if registration is None or not self.spoiling.door_is_open:
+            event.attempts.append("no answer: the door is closed")
+            return False
+        try:
+            answer = await self._push(registration, event.text)
+        except NoAnswer as error:
+            event.attempts.append(f"no answer: {error}")
+            return False
         if answer.status != 200:
             event.attempts.append(f"HTTP {answer.status}")
             event.fate = Fate.FAILED
@@ -239,26 +112,6 @@ class Callbacks:
         url = with_query(registration.url, query)
         timeout_s = self.settings.callback_timeout_s
         return await self.postman.post(url, document(envelope).encode(), HEADERS, timeout_s=timeout_s)
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    async def idle(self, *, timeout_s: float, with_retries: bool) -> bool:
-        """Wait until every first attempt (and, if wanted, every retry) has ended."""
-        ends = time.monotonic() + timeout_s
-        while self.tasks if with_retries else self.first_tries:
-            if time.monotonic() > ends:
-                return False
-            await asyncio.sleep(0.005)
-        return True
-
-    async def close(self) -> None:
-        for task in list(self.tasks):
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-        self.postman.close()
 
     # Registering.
 
@@ -306,7 +159,7 @@ class Callbacks:
         ]
 
 
-def hear(event: Event, crypto: CallbackCrypto, body: bytes) -> str:
+def hear(event: Push, crypto: CallbackCrypto, body: bytes) -> str:
     """What the answer amounts to. Empty and "success" are fine; a sealed reply is opened and followed."""
     if body.strip() in (b"", b"success"):
         return "success"

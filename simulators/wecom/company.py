@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from simulators.stage.crowd import LOGIN, Room, Stranger, login_of, mobile_of
 from simulators.stage.fields import Fields
+from simulators.stage.org import Org, People
 
 ROOT = 1
+OF_CROWD = 100_000  # department ids of a crowd begin here
 FINANCE_LEAD = "财务负责人"
 ACTIVE = 1
 
@@ -49,54 +51,144 @@ class User:
         return self.departments[0]
 
 
-@dataclass(slots=True)
-class Company:
-    departments: dict[int, Department] = field(default_factory=dict)
-    users: dict[str, User] = field(default_factory=dict)
-    children: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-    members: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
-    spellings: dict[str, str] = field(default_factory=dict)  # lower-case userid → userid
-    by_mobile: dict[str, str] = field(default_factory=dict)
-    by_email: dict[str, str] = field(default_factory=dict)
+@dataclass
+class Company(Org[int, Department, User]):
+    root: int = ROOT
+    users: People[User] = field(default_factory=lambda: People(invented))
 
-    def load(self, document: Mapping[str, Any]) -> None:
-        """Replace the corp. Raises ValueError naming what does not fit; then nothing has changed."""
-        fresh = read_company(document)
-        self.departments, self.users = fresh.departments, fresh.users
-        self.index()
+    def room_key(self, number: int) -> int:
+        return OF_CROWD + number
 
-    def index(self) -> None:
-        self.children = defaultdict(list)
-        self.members = defaultdict(list)
+    def room_number(self, key: int) -> int | None:
+        return key - OF_CROWD if key >= OF_CROWD else None
+
+    def invent_room(self, room: Room) -> Department:
+        parent = ROOT if room.parent is None else self.room_key(room.parent)
+        heads = [] if room.head is None else [login_of(room.head)]
+        return Department(self.room_key(room.number), room.name, parent, heads)
+
+    def key_of(self, department: Department) -> int:
+        return department.id
+
+    def parent_of(self, department: Department) -> int:
+        return department.parentid
+
+    def rank_of(self, department: Department) -> tuple[int, int]:
         # A larger order sorts first.
-        for department in sorted(self.departments.values(), key=lambda row: (-row.order, row.id)):
-            self.children[department.parentid].append(department.id)
-        for user in self.users.values():
-            for dept_id in user.departments:
-                self.members[dept_id].append(user.userid)
-        self.spellings = {userid.lower(): userid for userid in self.users}
-        self.by_mobile = {user.mobile: user.userid for user in self.users.values() if user.mobile}
-        self.by_email = {
-            mail: user.userid for user in self.users.values() for mail in (user.biz_mail, user.email) if mail
+        return -department.order, department.id
+
+    def heads_of(self, department: Department) -> list[str]:
+        return department.leaders
+
+    def id_of(self, user: User) -> str:
+        return user.userid
+
+    def rooms_of(self, user: User) -> Sequence[int]:
+        return user.departments
+
+    def marks_of(self, user: User) -> Iterator[tuple[str, str]]:
+        yield "userid", user.userid.lower()
+        if user.mobile:
+            yield "mobile", user.mobile
+        for mail in {user.biz_mail, user.email} - {""}:
+            yield "email", mail
+
+    def mark_number(self, kind: str, value: str) -> int | None:
+        if kind == "mobile":
+            number = value.removeprefix(mobile_of(0)[:3])
+            return int(number) if len(number) == 8 and number.isdecimal() else None
+        match = LOGIN.fullmatch(value.removesuffix("@crowd.example.com"))
+        return int(match[1]) if match else None
+
+    def document_of(self, user: User) -> dict[str, Any]:
+        names = ("name", "position", "mobile", "gender", "email", "biz_mail", "direct_leader", "telephone")
+        more = ("alias", "address", "avatar", "status", "extattr", "tags", "admin")
+        known = {name: getattr(user, name) for name in (*names, *more)}
+        return {**known, "department": list(user.departments)}
+
+    def read_user(self, row: Fields) -> User:
+        user = read_user(row)
+        for dept_id in user.departments:
+            if dept_id not in self.departments:
+                raise ValueError(f"user {user.userid} is in department {dept_id}, which does not exist")
+        return user
+
+    def department_document(self, department: Department) -> dict[str, Any]:
+        return {
+            "name": department.name,
+            "parentid": department.parentid,
+            "department_leader": list(department.leaders),
+            "order": department.order,
+            "name_en": department.name_en,
         }
+
+    def read_department(self, row: Fields) -> Department:
+        dept_id = row.number("id")
+        return Department(
+            id=dept_id,
+            name=row.text("name"),
+            parentid=0 if dept_id == ROOT else row.number_or("parentid", ROOT),
+            leaders=row.texts("department_leader"),
+            order=row.number_or("order", 0),
+            name_en=row.text_or("name_en"),
+        )
+
+    def retitled(self, user: User, title: str) -> User:
+        return replace(user, position=title)
+
+    def moved(self, user: User, key: int) -> User:
+        return replace(user, departments=[key])
+
+    def read(self, document: Mapping[str, Any]) -> Company:
+        """{"departments": [{id, name, parentid, department_leader}], "users": [{userid, name, department, …}]}."""
+        fields = Fields(document, ValueError)
+        fresh = Company()
+        for row in fields.rows("departments"):
+            department = self.read_department(row)
+            if department.id in fresh.departments:
+                raise ValueError(f"department {department.id} appears twice")
+            fresh.departments[department.id] = department
+        fresh.departments.setdefault(ROOT, Department(ROOT, "公司", 0))
+        for department in fresh.departments.values():
+            if department.id != ROOT and department.parentid not in fresh.departments:
+                raise ValueError(f"department {department.id} has no parent {department.parentid}")
+        spellings: set[str] = set()
+        for row in fields.rows("users"):
+            user = fresh.read_user(row)
+            if user.userid.lower() in spellings:
+                raise ValueError(f"user {user.userid} appears twice")
+            spellings.add(user.userid.lower())
+            fresh.users.kept[user.userid] = user
+        fresh.check_leaders()
+        return fresh
+
+    def check_leaders(self) -> None:
+        for department in self.departments.values():
+            for userid in self._unknown(department.leaders):
+                raise ValueError(f"department {department.id} is led by {userid}, who does not exist")
+        for user in self.users.kept.values():
+            for userid in self._unknown(user.direct_leader):
+                raise ValueError(f"user {user.userid} reports to {userid}, who does not exist")
+
+    def _unknown(self, userids: Iterable[str]) -> list[str]:
+        return [userid for userid in userids if userid not in self.users]
+
+    def rename(self, userid: str, to: str) -> User:
+        """The same member under another userid. Raises ValueError when somebody else has it."""
+        if (holder := self.find(to)) is not None and holder.userid != userid:
+            raise ValueError(f"userid {to} is taken")
+        led = self._led_by(userid)
+        user = replace(self.let_go(userid), userid=to)
+        self.put_user(user)
+        for department in led:
+            department.leaders.append(to)
+        for other in self.users.kept.values():
+            other.direct_leader = [to if leader == userid else leader for leader in other.direct_leader]
+        return user
 
     def find(self, userid: str) -> User | None:
         """userids are case-insensitive."""
-        return self.users.get(self.spellings.get(userid.lower(), ""))
-
-    def put_user(self, user: User) -> bool:
-        """Add or replace one person; True when the person is new."""
-        is_new = user.userid not in self.users
-        self.users[user.userid] = user
-        self.index()
-        return is_new
-
-    def let_go(self, userid: str) -> None:
-        del self.users[userid]
-        for department in self.departments.values():
-            if userid in department.leaders:
-                department.leaders.remove(userid)
-        self.index()
+        return self.find_by("userid", userid.lower())
 
     def name(self, userid: str) -> str:
         user = self.users.get(userid)
@@ -106,71 +198,27 @@ class Company:
         department = self.departments.get(dept_id)
         return department.name if department else ""
 
-    def upwards(self, dept_id: int) -> Iterator[Department]:
-        """The department and those above it."""
-        seen: set[int] = set()
-        while (department := self.departments.get(dept_id)) and dept_id not in seen:
-            seen.add(dept_id)
-            yield department
-            dept_id = department.parentid
-
-    def below(self, dept_id: int) -> Iterator[int]:
-        """The department and all beneath it."""
-        waiting = [dept_id]
-        while waiting:
-            dept_id = waiting.pop()
-            yield dept_id
-            waiting.extend(reversed(self.children.get(dept_id, [])))
-
     def superior(self, userid: str, dept_id: int) -> str | None:
         """Who decides for this person (上级): the direct leader, or the leader of the department or the next up."""
         for leader in self.users[userid].direct_leader:
             if leader in self.users:
                 return leader
-        for department in self.upwards(dept_id):
-            for leader in department.leaders:
-                if leader != userid and leader in self.users:
-                    return leader
-        return None
+        return self.boss_above(userid, dept_id)
 
     def tagged(self, tag: str) -> list[str]:
-        return [user.userid for user in self.users.values() if tag in user.tags]
+        return [user.userid for user in self.users.named() if tag in user.tags]
 
 
-def read_company(document: Mapping[str, Any]) -> Company:
-    """{"departments": [{id, name, parentid, department_leader}], "users": [{userid, name, department, …}]}."""
-    fields = Fields(document, ValueError)
-    company = Company()
-    for row in fields.rows("departments"):
-        department = _read_department(row)
-        if department.id in company.departments:
-            raise ValueError(f"department {department.id} appears twice")
-        company.departments[department.id] = department
-    root = company.departments.setdefault(ROOT, Department(ROOT, "公司", 0))
-    root.parentid = 0
-    for department in company.departments.values():
-        if department.id != ROOT and department.parentid not in company.departments:
-            raise ValueError(f"department {department.id} has no parent {department.parentid}")
-    for row in fields.rows("users"):
-        user = read_user(row)
-        if user.userid.lower() in company.spellings:
-            raise ValueError(f"user {user.userid} appears twice")
-        company.spellings[user.userid.lower()] = user.userid
-        company.users[user.userid] = user
-        check_departments(company, user)
-    _check_leaders(company)
-    company.index()
-    return company
-
-
-def _read_department(row: Fields) -> Department:
-    return Department(
-        id=row.number("id"),
-        name=row.text("name"),
-        parentid=row.number_or("parentid", ROOT),
-        leaders=list(row.texts("department_leader")),
-        order=row.number_or("order", 0),
-        name_en=row.text_or("name_en"),
+def invented(stranger: Stranger) -> User:
+    return User(
+        userid=stranger.login,
+        name=stranger.name,
+        departments=[OF_CROWD + stranger.room],
+        position=stranger.title,
+        mobile=stranger.mobile,
+        biz_mail=stranger.email,
+        direct_leader=[] if stranger.manager is None else [login_of(stranger.manager)],
+        extattr={"工号": stranger.employee_number},
     )
 
 
@@ -193,35 +241,16 @@ def read_user(row: Fields) -> User:
         gender=row.text_or("gender", "0"),
         email=row.text_or("email"),
         biz_mail=row.text_or("biz_mail"),
-        direct_leader=list(row.texts("direct_leader")),
+        direct_leader=row.texts("direct_leader"),
         telephone=row.text_or("telephone"),
         alias=row.text_or("alias"),
         address=row.text_or("address"),
         avatar=row.text_or("avatar"),
         status=row.number_or("status", ACTIVE),
         extattr={name: str(value) for name, value in row.part("extattr").values.items()},
-        tags=list(row.texts("tags")),
+        tags=row.texts("tags"),
         admin=row.flag_or("admin", False),
     )
-
-
-def check_departments(company: Company, user: User) -> None:
-    for dept_id in user.departments:
-        if dept_id not in company.departments:
-            raise ValueError(f"user {user.userid} is in department {dept_id}, which does not exist")
-
-
-def _check_leaders(company: Company) -> None:
-    for department in company.departments.values():
-        for userid in _unknown(company, department.leaders):
-            raise ValueError(f"department {department.id} is led by {userid}, who does not exist")
-    for user in company.users.values():
-        for userid in _unknown(company, user.direct_leader):
-            raise ValueError(f"user {user.userid} reports to {userid}, who does not exist")
-
-
-def _unknown(company: Company, userids: Iterable[str]) -> list[str]:
-    return [userid for userid in userids if userid not in company.users]
 
 
 DEPARTMENTS: list[dict[str, Any]] = [

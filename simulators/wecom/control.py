@@ -3,60 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from simulators.stage.faults import FaultRule, Harm
+from simulators.stage.company_door import CompanyDoor
+from simulators.stage.control import Table
 from simulators.stage.fields import Fields
+from simulators.stage.pushing import Fate
 from simulators.wecom.approval import Form, flow_from
 from simulators.wecom.approval_doors import shown_form
-from simulators.wecom.callbacks import Event, Fate, Place
-from simulators.wecom.company import User, check_departments, read_user
+from simulators.wecom.callbacks import Place, Push
+from simulators.wecom.company import Company, Department, User
 from simulators.wecom.crypto import CryptoError
 from simulators.wecom.errors import Refusal
 from simulators.wecom.messages import Message
 from simulators.wecom.simulator import Simulator
 
-Handler = Callable[[Request, Fields], Awaitable[Any]]
 CLICK_WAIT_S = 6.0
 
 
-class Control:
-    def __init__(self, simulator: Simulator) -> None:
-        self.sim = simulator
+class Control(CompanyDoor[Simulator]):
+    refusals = (ValueError, Refusal, CryptoError)
+    user_key, department_key = "userid", "id"
+    read_key = int
 
-    def routes(self) -> list[Route]:
-        table: list[tuple[str, str, Handler]] = [
-            ("GET", "", self.facts),
-            ("GET", "/settings", self.settings),
-            ("PUT", "/settings", self.change_settings),
+    def table(self) -> Table:
+        return [
+            *self.company_table(),
             ("PUT", "/callback", self.register),
             ("GET", "/callback", self.callback),
-            ("PUT", "/callback/spoiling", self.spoil),
-            ("GET", "/events", self.events),
-            ("POST", "/events/{event_id}/resend", self.resend),
             ("POST", "/events", self.emit),
-            ("GET", "/idle", self.idle),
-            ("GET", "/faults", self.faults),
-            ("POST", "/faults", self.add_fault),
-            ("DELETE", "/faults", self.clear_faults),
-            ("GET", "/calls", self.calls),
-            ("DELETE", "/calls", self.clear_calls),
             ("POST", "/tokens/expire", self.expire_tokens),
             ("POST", "/codes", self.code),
             ("PUT", "/trusted-domains", self.trusted_domains),
-            ("PUT", "/directory", self.load_directory),
-            ("PUT", "/users/{userid}", self.put_user),
-            ("POST", "/users/{userid}/leave", self.leave),
-            ("PUT", "/departments/{dept_id}", self.move_department),
             ("PUT", "/templates/{template_id}", self.change_template),
             ("POST", "/engine", self.start_engine),
             ("GET", "/instances", self.instances),
@@ -74,44 +57,10 @@ class Control:
             ("GET", "/messages", self.messages),
             ("POST", "/messages/{msgid}/click", self.click),
             ("GET", "/workbench", self.workbench),
-            ("POST", "/reset", self.reset),
+            ("POST", "/users/{user}/rename", self.rename),
+            ("GET", "/quota", self.quota),
+            ("PUT", "/quota", self.set_quota),
         ]
-        return [
-            Route(f"/_control{path}", self._door(handler), methods=[method])
-            for method, path, handler in table
-        ]
-
-    def _door(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        async def door(request: Request) -> Response:
-            try:
-                raw = await request.body()
-                body = json.loads(raw) if raw else {}
-                if not isinstance(body, dict):
-                    raise ValueError("the body must be a JSON object")
-                answer = await handler(request, Fields(body, ValueError))
-            except LookupError as error:
-                return JSONResponse({"error": f"not found: {error}"}, status_code=404)
-            except (ValueError, Refusal, CryptoError) as error:
-                return JSONResponse({"error": str(error)}, status_code=400)
-            return JSONResponse(answer)
-
-        return door
-
-    # The simulator itself.
-
-    async def facts(self, request: Request, body: Fields) -> Any:
-        return self.sim.facts()
-
-    async def settings(self, request: Request, body: Fields) -> Any:
-        return self.sim.settings.shown()
-
-    async def change_settings(self, request: Request, body: Fields) -> Any:
-        self.sim.settings.change(body.values)
-        return self.sim.settings.shown()
-
-    async def reset(self, request: Request, body: Fields) -> Any:
-        self.sim.forget()
-        return {}
 
     # Callbacks.
 
@@ -135,24 +84,10 @@ class Control:
         return {
             "url": urls.get(Place.APP),
             "contacts_url": urls.get(Place.CONTACTS),
-            "spoiling": asdict(self.sim.callbacks.spoiling),
+            "spoiling": self.sim.callbacks.spoiling.shown(),
             "failed": sum(1 for event in self.sim.callbacks.events if event.fate is Fate.FAILED),
             "under_way": len(self.sim.callbacks.tasks),
         }
-
-    async def spoil(self, request: Request, body: Fields) -> Any:
-        self.sim.callbacks.spoiling.change(dict(body.values))
-        return asdict(self.sim.callbacks.spoiling)
-
-    async def events(self, request: Request, body: Fields) -> Any:
-        query = request.query_params
-        return self.sim.callbacks.shown(kind=query.get("kind", ""), lane=query.get("instance_id", ""))
-
-    async def resend(self, request: Request, body: Fields) -> Any:
-        event_id = request.path_params["event_id"]
-        if not self.sim.callbacks.resend(event_id, body.number_or("times", 1)):
-            raise LookupError(event_id)
-        return {}
 
     async def emit(self, request: Request, body: Fields) -> Any:
         """Any event at all: for types nobody expects."""
@@ -161,48 +96,6 @@ class Control:
         sender = body.text_or("from_user", "sys")
         event = self.sim.callbacks.tell(place, body.text("kind"), body.text_or("lane"), sender, fields)
         return event.shown()
-
-    async def idle(self, request: Request, body: Fields) -> Any:
-        query = request.query_params
-        is_idle = await self.sim.callbacks.idle(
-            timeout_s=float(query.get("timeout", "5")), with_retries=query.get("retries") == "true"
-        )
-        return {"idle": is_idle}
-
-    # Faults and calls.
-
-    async def faults(self, request: Request, body: Fields) -> Any:
-        return self.sim.faults.shown()
-
-    async def add_fault(self, request: Request, body: Fields) -> Any:
-        fraction = body.values.get("fraction")
-        if fraction is not None and not (isinstance(fraction, (int, float)) and 0 <= fraction <= 1):
-            raise ValueError("fraction must be 0 to 1")
-        seconds = body.values.get("seconds", 0)
-        if not isinstance(seconds, (int, float)):
-            raise ValueError("seconds must be a number")
-        rule = FaultRule(
-            Harm(body.text("harm")),
-            path=body.text_or("path", "*"),
-            method=body.text_or("method", "*"),
-            times=body.number("times") if body.has("times") else None,
-            fraction=fraction,
-            seconds=float(seconds),
-            status=body.number("status") if body.has("status") else None,
-        )
-        self.sim.faults.rules.append(rule)
-        return self.sim.faults.shown()
-
-    async def clear_faults(self, request: Request, body: Fields) -> Any:
-        self.sim.faults.rules.clear()
-        return {}
-
-    async def calls(self, request: Request, body: Fields) -> Any:
-        return self.sim.calls.shown()
-
-    async def clear_calls(self, request: Request, body: Fields) -> Any:
-        self.sim.calls.clear()
-        return {}
 
     # Sign-in and people.
 
@@ -214,46 +107,51 @@ class Control:
         """A sign-in code of a member; without `userid`, of somebody from outside the corp."""
         userid = body.text_or("userid")
         if userid:
-            self._known(userid)
+            self.known(userid)
         return {"code": self.sim.signin.new_code(userid, is_private=body.flag_or("private", False))}
 
     async def trusted_domains(self, request: Request, body: Fields) -> Any:
         self.sim.signin.trusted_domains = body.texts("domains")
         return {}
 
-    async def load_directory(self, request: Request, body: Fields) -> Any:
-        self.sim.company.load(body.values)
-        return {"departments": len(self.sim.company.departments), "users": len(self.sim.company.users)}
+    # Directory changes, told to the 通讯录同步助手 alone.
 
-    async def put_user(self, request: Request, body: Fields) -> Any:
-        userid = request.path_params["userid"]
-        user = read_user(Fields({**body.values, "userid": userid}, ValueError))
-        check_departments(self.sim.company, user)
-        is_new = self.sim.company.put_user(user)
-        departments = ",".join(str(dept_id) for dept_id in user.departments)
-        change = "create_user" if is_new else "update_user"
-        self.sim.tell_contacts(change, {"UserID": userid, "Department": departments}, contact_fields(user))
-        return {"is_new": is_new}
+    @property
+    def company(self) -> Company:
+        return self.sim.company
 
-    async def leave(self, request: Request, body: Fields) -> Any:
-        userid = request.path_params["userid"]
-        self._known(userid)
-        self.sim.company.let_go(userid)
-        self.sim.tell_contacts("delete_user", {"UserID": userid})
-        return {}
+    def tell_user(self, before: User | None, now: User) -> None:
+        """An address saved today hears of new departments only, and of nobody's new title."""
+        if before is None:
+            self.sim.tell_contacts("create_user", user_ids(now), self._all_of(now))
+        elif self.sim.settings.full_contact_events or before.departments != now.departments:
+            self.sim.tell_contacts("update_user", user_ids(now), self._all_of(now))
 
-    async def move_department(self, request: Request, body: Fields) -> Any:
-        department = self.sim.company.departments[int(request.path_params["dept_id"])]
-        department.name = body.text_or("name", department.name)
-        department.parentid = body.number_or("parentid", department.parentid)
-        self.sim.company.index()
-        fields = {"Id": department.id, "ParentId": department.parentid}
-        self.sim.tell_contacts("update_party", fields, {"Name": department.name})
-        return asdict(department)
+    async def rename(self, request: Request, body: Fields) -> Any:
+        """`to`: a member's other userid, which a system-made one may get once."""
+        before = self.known(request.path_params["user"])
+        now = self.company.rename(before.userid, body.text("to", most=64))
+        fields = user_ids(now) | {"UserID": before.userid, "NewUserID": now.userid}
+        self.sim.tell_contacts("update_user", fields, self._all_of(now))
+        return {"userid": now.userid}
 
-    def _known(self, userid: str) -> None:
-        if userid not in self.sim.company.users:
-            raise LookupError(userid)
+    def _all_of(self, user: User) -> dict[str, Any]:
+        leads = [int(user.userid in self.company.departments[key].leaders) for key in user.departments]
+        return contact_fields(user) | {"IsLeaderInDept": ",".join(map(str, leads))}
+
+    def tell_leaving(self, user: User) -> None:
+        self.sim.tell_contacts("delete_user", {"UserID": user.userid})
+
+    def tell_department(self, before: Department | None, now: Department | None) -> None:
+        if now is None:
+            assert before is not None
+            self.sim.tell_contacts("delete_party", {"Id": before.id})
+            return
+        fields = {"Id": now.id, "ParentId": now.parentid}
+        if before is None:
+            self.sim.tell_contacts("create_party", fields, {"Name": now.name, "Order": now.order})
+        elif self.sim.settings.full_contact_events or before.parentid != now.parentid:
+            self.sim.tell_contacts("update_party", fields, {"Name": now.name})
 
     # Approval.
 
@@ -278,7 +176,7 @@ class Control:
 
     async def start_engine(self, request: Request, body: Fields) -> Any:
         """As thirdPartyOpenPage in the client: `third_no`, `template_id` (or expense/travel), `userid`, `fields`."""
-        self._known(body.text("userid"))
+        self.known(body.text("userid"))
         template_id = body.text("template_id")
         form = self.sim.workflow.start_engine(
             third_no=body.text("third_no"),
@@ -350,7 +248,7 @@ class Control:
 
     async def comment(self, request: Request, body: Fields) -> Any:
         form = self._form(request)
-        self._known(body.text("userid"))
+        self.known(body.text("userid"))
         self.sim.workflow.comment(form, body.text("userid"), body.text("text"))
         return shown_instance(form)
 
@@ -411,14 +309,30 @@ class Control:
         await answered(event)
         return shown_message(message) | {"event": event.shown()}
 
+    async def quota(self, request: Request, body: Fields) -> Any:
+        """Of app messages today, in person-times; `dropped`: over what one member may get, in silence."""
+        messages = self.sim.messages
+        limit, used = self.sim.settings.daily_messages, messages.used_today()
+        left = None if limit is None else max(0, limit - used)
+        return {"limit": limit, "used": used, "left": left, "dropped": messages.postbox.dropped}
+
+    async def set_quota(self, request: Request, body: Fields) -> Any:
+        """`left` person-times for the rest of the day."""
+        self.sim.settings.change({"daily_messages": self.sim.messages.used_today() + body.number("left")})
+        return await self.quota(request, body)
+
     async def workbench(self, request: Request, body: Fields) -> Any:
         return {"template": self.sim.workbench.template, "tiles": self.sim.workbench.tiles}
 
 
-async def answered(event: Event) -> None:
+async def answered(event: Push) -> None:
     ends = time.monotonic() + CLICK_WAIT_S
     while event.fate is Fate.WAITING and not event.attempts and time.monotonic() < ends:
         await asyncio.sleep(0.005)
+
+
+def user_ids(user: User) -> dict[str, Any]:
+    return {"UserID": user.userid, "Department": ",".join(map(str, user.departments))}
 
 
 def contact_fields(user: User) -> dict[str, Any]:
@@ -432,6 +346,15 @@ def contact_fields(user: User) -> dict[str, Any]:
         "Email": user.email,
         "BizMail": user.biz_mail,
         "Status": user.status,
+        "Avatar": user.avatar,
+        "Alias": user.alias,
+        "Telephone": user.telephone,
+        "Address": user.address,
+        "ExtAttr": {
+            "Item": [
+                {"Name": name, "Type": 0, "Text": {"Value": text}} for name, text in user.extattr.items()
+            ]
+        },
     }
 
 

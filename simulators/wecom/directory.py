@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from simulators.stage.fields import Fields
@@ -111,7 +112,7 @@ class Directory:
 
     def _members(self, call: Call) -> list[User]:
         department = self._department(Fields(call.query, bad).number("department_id"))
-        return [self.company.users[userid] for userid in self.company.members[department.id]]
+        return [self.company.users[userid] for userid in self.company.members_of(department.id)]
 
     def get_user(self, call: Call) -> dict[str, Any]:
         userid = Fields(call.query, bad).text("userid")
@@ -123,18 +124,16 @@ class Directory:
         return fine(**self._shown_user(user))
 
     def find_by_mobile(self, call: Call) -> dict[str, Any]:
-        return self._found(self.company.by_mobile.get(Fields(call.body, bad).text("mobile")))
+        return self._found(self.company.find_by("mobile", Fields(call.body, bad).text("mobile")))
 
     def find_by_email(self, call: Call) -> dict[str, Any]:
         fields = Fields(call.body, bad)
-        userid = self.company.by_email.get(fields.text("email"))
-        user = self.company.users.get(userid or "")
+        user = self.company.find_by("email", fields.text("email"))
         kind = "email" if fields.number_or("email_type", 1) == 2 else "biz_mail"
-        return self._found(userid if user and getattr(user, kind) == fields.text("email") else None)
+        return self._found(user if user and getattr(user, kind) == fields.text("email") else None)
 
-    def _found(self, userid: str | None) -> dict[str, Any]:
-        user = self.visible_user(userid) if userid else None
-        if user is None:
+    def _found(self, user: User | None) -> dict[str, Any]:
+        if user is None or not self.is_visible(user):
             raise Refusal(46004, "user not exist")
         return fine(userid=user.userid)
 
@@ -144,13 +143,9 @@ class Directory:
         if not 1 <= limit <= 10_000:
             raise bad("limit must be 1 to 10000")
         start = read_cursor(fields.text_or("cursor"))
-        pairs = [
-            {"userid": user.userid, "department": dept_id}
-            for user in self.company.users.values()
-            for dept_id in user.departments
-        ]
-        page = pairs[start : start + limit]
-        more = start + limit < len(pairs)
+        found = list(islice(self.company.seats(), start, start + limit + 1))
+        page = [{"userid": userid, "department": dept_id} for userid, dept_id in found[:limit]]
+        more = len(found) > limit
         return fine(dept_user=page, next_cursor=cursor_at(start + limit) if more else "")
 
     def _shown_user(self, user: User) -> dict[str, Any]:

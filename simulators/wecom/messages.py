@@ -16,7 +16,8 @@ from lxml import etree
 from simulators.stage.fields import Fields
 from simulators.stage.gate import Call, Door
 from simulators.wecom.approval import Book, NotPossible
-from simulators.wecom.callbacks import Callbacks, Event, Place
+from simulators.wecom.callbacks import Callbacks, Place, Push
+from simulators.wecom.cards import check_card, is_answerable, keys_of, read_card
 from simulators.wecom.company import Company
 from simulators.wecom.directory import Directory
 from simulators.wecom.errors import Refusal, bad, fine
@@ -26,14 +27,6 @@ MOST_USERS = 1000
 MOST_PARTIES = 100
 RECALL_S = 24 * 3600
 TASK_ID = re.compile(r"[0-9A-Za-z_\-@]{1,128}")
-CARD_TYPES = (
-    "text_notice",
-    "news_notice",
-    "button_interaction",
-    "vote_interaction",
-    "multiple_interaction",
-)
-ANSWERABLE = CARD_TYPES[2:]
 PLAIN_TYPES = {"text": "content", "markdown": "content"}
 OTHER_TYPES = ("image", "voice", "video", "file", "news", "mpnews", "miniprogram_notice")
 KEPT_PER_PERSON = 200
@@ -72,6 +65,8 @@ class Postbox:
     fingerprints: dict[str, float] = field(default_factory=dict)
     received: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
     dropped: int = 0  # over the limit per member, in silence
+    today: str = ""
+    used_today: int = 0  # person-times
 
 
 @dataclass(slots=True)
@@ -101,6 +96,7 @@ class Messages:
         userids, invalid = self._recipients(fields)
         if not userids:
             raise Refusal(81013, "user & party & tag all invalid")
+        self._check_day(len(userids))
         message = Message(secrets.token_urlsafe(24), self.book.now(), msgtype, body, userids)
         if not self._is_repeated(fields, call.body):
             self._deliver(message)
@@ -162,7 +158,7 @@ class Messages:
         for party in parties:
             if party.isdigit() and int(party) in self.directory.visible_departments():
                 for dept_id in self.company.below(int(party)):
-                    found |= dict.fromkeys(self.company.members[dept_id])
+                    found |= dict.fromkeys(self.company.members_of(dept_id))
             else:
                 invalid["invalidparty"].append(party)
         return list(found), {name: "|".join(names) for name, names in invalid.items()}
@@ -193,13 +189,26 @@ class Messages:
 
     def _has_room(self, userid: str) -> bool:
         seen, now = self.postbox.received[userid], time.monotonic()
-        while seen and seen[0] <= now - 60:
+        while seen and seen[0] <= now - 3600:
             seen.popleft()
-        if len(seen) >= self.settings.per_member_per_minute:
+        lately = sum(1 for at in reversed(seen) if at > now - 60)
+        if lately >= self.settings.per_member_per_minute or len(seen) >= self.settings.per_member_per_hour:
             self.postbox.dropped += 1
             return False
         seen.append(now)
         return True
+
+    def used_today(self) -> int:
+        today = time.strftime("%Y-%m-%d")
+        if today != self.postbox.today:
+            self.postbox.today, self.postbox.used_today = today, 0
+        return self.postbox.used_today
+
+    def _check_day(self, people: int) -> None:
+        used, limit = self.used_today(), self.settings.daily_messages
+        if limit is not None and used + people > limit:
+            raise Refusal(45009, "api freq out of limit")
+        self.postbox.used_today = used + people
 
     def _new_code(self, msgid: str) -> str:
         code = secrets.token_urlsafe(32)
@@ -235,7 +244,9 @@ class Messages:
         named = fields.texts("userids", most=MOST_USERS)
         for dept_id in fields.values.get("partyids") or []:
             named += [
-                userid for below in self.company.below(int(dept_id)) for userid in self.company.members[below]
+                userid
+                for below in self.company.below(int(dept_id))
+                for userid in self.company.members_of(below)
             ]
         if not named:
             raise Refusal(82001, "userids & partyids & tagids is all empty")
@@ -266,7 +277,7 @@ class Messages:
         sent = [self.postbox.messages[msgid] for msgid in self.postbox.inbox.get(userid, ())]
         return [message for message in reversed(sent) if not message.is_recalled]
 
-    def click(self, message: Message, userid: str, key: str, selected: dict[str, list[str]]) -> Event:
+    def click(self, message: Message, userid: str, key: str, selected: dict[str, list[str]]) -> Push:
         """A person presses a button (or submits): the app is told and may answer with a new card. Raises NotPossible."""
         card = message.card_of(userid)
         if userid not in message.userids or message.is_recalled:
@@ -323,99 +334,3 @@ def split(text: str, most: int) -> list[str]:
 
 def cut_bytes(text: str, most: int) -> str:
     return text.encode()[:most].decode(errors="ignore")
-
-
-def is_answerable(msgtype: str, body: dict[str, Any]) -> bool:
-    """Whether an update, and so a response_code, is possible at all."""
-    return msgtype == "template_card" and (body["card_type"] in ANSWERABLE or bool(body.get("action_menu")))
-
-
-def keys_of(card: dict[str, Any]) -> list[str]:
-    """What can be pressed and is told to the app: a button that opens an address is not."""
-    keys = [str(row["key"]) for row in card.get("button_list", []) if not row.get("type") and row.get("key")]
-    submit = (card.get("submit_button") or {}).get("key")
-    return [*keys, str(submit)] if submit else keys
-
-
-def check_card(card: Fields) -> None:
-    """Raises 40058 naming what a card of this type lacks or has too much of."""
-    kind = card.text("card_type")
-    if kind not in CARD_TYPES:
-        raise bad("template_card.card_type is unknown")
-    title = card.part("main_title")
-    action = card.part("card_action")
-    if kind in ("text_notice", "news_notice"):
-        if not (title.has("title") or card.has("sub_title_text")):
-            raise bad("main_title.title or sub_title_text is required")
-        action.number("type")
-        _check_jump(action)
-    else:
-        title.text("title")
-        card.text("task_id")
-    if card.has("action_menu"):
-        card.text("task_id")
-        if not 1 <= len(card.part("action_menu").rows("action_list", most=3)) <= 3:
-            raise bad("action_menu.action_list has 1 to 3 entries")
-    if kind == "news_notice" and not (card.has("card_image") or card.has("image_text_area")):
-        raise bad("card_image or image_text_area is required")
-    if kind == "button_interaction":
-        _check_buttons(card)
-    if kind in ("vote_interaction", "multiple_interaction"):
-        _check_questions(card, kind)
-    for row in card.rows("horizontal_content_list", most=6):
-        row.text("keyname")
-    for row in card.rows("jump_list", most=3):
-        row.text("title")
-
-
-def _check_jump(action: Fields) -> None:
-    if action.number_or("type", 0) == 1:
-        action.text("url")
-
-
-def _check_buttons(card: Fields) -> None:
-    buttons = card.rows("button_list", most=6)
-    if not buttons:
-        raise bad("button_list is required")
-    for button in buttons:
-        button.text("text")
-        if button.number_or("type", 0) == 1:
-            button.text("url")
-        elif len(button.text("key").encode()) > 1024:
-            raise bad("button_list.key is longer than 1024 bytes")
-    selection = card.part("button_selection")
-    if selection.values and not len(selection.rows("option_list", most=10)) >= 1:
-        raise bad("button_selection.option_list has 1 to 10 entries")
-
-
-def _check_questions(card: Fields, kind: str) -> None:
-    submit = card.part("submit_button")
-    submit.text("text")
-    submit.text("key")
-    if kind == "vote_interaction":
-        questions, most = [card.part("checkbox")], 20
-    else:
-        questions, most = card.rows("select_list", most=3), 10
-    for question in questions or [Fields({}, bad)]:
-        question.text("question_key")
-        if not question.rows("option_list", most=most):
-            raise bad("option_list is required")
-
-
-CARD_LISTS = {"ButtonList", "HorizontalContentList", "JumpList", "OptionList", "SelectList", "ActionList"}
-CARD_NUMBERS = {"Type", "Style", "DescColor", "Mode"}
-
-
-def read_card(element: Any) -> dict[str, Any]:
-    """<CardType>…</CardType><MainTitle><Title>… of a passive reply as the JSON an API call would have."""
-    card: dict[str, Any] = {}
-    for child in element.iterchildren(etree.Element):
-        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", child.tag).lower()
-        value: Any = read_card(child) if len(child) else child.text or ""
-        if child.tag in CARD_NUMBERS and str(value).isdigit():
-            value = int(value)
-        if child.tag in CARD_LISTS:
-            card.setdefault(name, []).append(value)
-        else:
-            card[name] = value
-    return card

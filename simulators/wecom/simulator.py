@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 from collections.abc import Mapping
-from pathlib import Path
 from random import Random
 from typing import Any
 
-from simulators.stage.calls import CallLog
-from simulators.stage.faults import Faults
+from simulators.stage.app import Simulated
 from simulators.stage.gate import Door
 from simulators.wecom.approval import Book, Form, Sub, Workflow
 from simulators.wecom.approval_doors import ApprovalDoors
 from simulators.wecom.built_in import expense_template, own_flow, travel_template
-from simulators.wecom.callbacks import Callbacks, Place, Spoiling
+from simulators.wecom.callbacks import Callbacks, Place
 from simulators.wecom.company import FINANCE_LEAD, Company, User, default_document
 from simulators.wecom.directory import Directory
 from simulators.wecom.events import Herald
@@ -29,19 +26,16 @@ from simulators.wecom.tokens import Tokens
 from simulators.wecom.workbench import Workbench
 
 
-class Simulator:
+class Simulator(Simulated):
     def __init__(self, base_url: str, *, seed: int = 0, org: Mapping[str, Any] | None = None) -> None:
-        self.base_url = base_url
-        self.seed = seed
+        super().__init__(base_url, seed)
         self.identity = Identity.from_seed(seed)
-        self.settings = Settings()
-        self.faults = Faults(Random(seed))
-        self.calls = CallLog()
-        self.callbacks = Callbacks(self.identity, self.settings, Random(seed + 1))
+        self.settings: Settings = Settings()
+        self.callbacks: Callbacks = Callbacks(self.settings, Random(seed + 1), identity=self.identity)
         self.company = Company()
         self.company.load(org or default_document())
         self.tokens = Tokens(self.identity, self.settings)
-        self.manners = WeComManners(self.tokens, self.settings)
+        self.manners: WeComManners = WeComManners(self.tokens, self.settings)
         self.directory = Directory(self.company, self.identity, self.settings)
         self.media = Media(self.base_url, self.settings)
         self.herald = Herald(self.company, self.identity, self.settings, self.callbacks.emit)
@@ -86,7 +80,6 @@ class Simulator:
         return [door for room in rooms for door in room.doors()]
 
     def facts(self) -> dict[str, Any]:
-        """What a client needs to be pointed here: the first line the command prints."""
         return {
             "base_url": self.base_url,
             "corp_id": self.identity.corp_id,
@@ -103,7 +96,7 @@ class Simulator:
             "template_ids": dict(self.template_ids),
             "engine_template_ids": dict(self.engine_template_ids),
             "forms": {template_id: self._form(template_id) for template_id in self.template_ids.values()},
-            "users": [self._person(user) for user in self.company.users.values()],
+            "users": [self._person(user) for user in self.company.users.named()],
             "control_url": f"{self.base_url}/_control",
         }
 
@@ -147,19 +140,16 @@ class Simulator:
         self.workflow.book = self.messages.book = empty
         self.messages.postbox = Postbox()
         self.workbench.template, self.workbench.tiles = {}, {}
-        self.callbacks.events.clear()
-        self.callbacks.spoiling = Spoiling()
-        self.faults.rules.clear()
-        self.faults.random.seed(self.seed)
-        self.calls.clear()
-        self.manners.forget()
-        self.settings.change(Settings().shown())
+        super().forget()
 
     # Between two runs.
 
-    def keep(self, path: Path) -> None:
-        """Write what people did to a file of our own, whole or not at all."""
-        state = {
+    def worth_keeping(self) -> int:
+        # Anything of the kind came through a call, a click or the control door, and told the clock.
+        return self.workflow.book.last_ms
+
+    def state(self) -> dict[str, Any]:
+        return {
             "company": self.company,
             "book": self.workflow.book,
             "postbox": self.messages.postbox,
@@ -168,13 +158,8 @@ class Simulator:
             "registrations": self.callbacks.registrations,
             "tokens": (self.tokens.current, self.tokens.issued),
         }
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(pickle.dumps(state))
-        fresh.replace(path)
 
-    def resume(self, path: Path) -> None:
-        """Take up what `keep` wrote. Read only files this program wrote: a pickle can run code."""
-        state = pickle.loads(path.read_bytes())
+    def resume(self, state: Mapping[str, Any]) -> None:
         self.company.departments = state["company"].departments
         self.company.users = state["company"].users
         self.company.index()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from simulators.dingtalk.testing import Running
+from simulators.dingtalk.tests import test_centre
 from simulators.dingtalk.tests.official import Official
 
 ROOT = Path(__file__).parents[3]
@@ -54,6 +55,7 @@ def test_the_first_line_is_all_a_client_needs() -> None:
         official = Official(Running(facts))
         official.create()
         assert len(Running(facts).instances()) == 1
+        assert facts["push_mode"] == "http"
         assert end(process, signal.SIGTERM) == (0, "")
 
 
@@ -61,7 +63,12 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
     state = str(tmp_path / "dingtalk.state")
     with started("--state", state, "--seed", "5") as (process, facts):
         before = Running(facts)
+        before.set(push_mode="stream")
+        before.set_data_source("http://127.0.0.1:9/pressed")
+        before.leave("xujia")
         instance_id = Official(before).create()
+        centre = Official(before)
+        shown = test_centre.create(centre, test_centre.template(centre))
         assert end(process, signal.SIGINT) == (0, "")
     with started("--state", state, "--seed", "5") as (process, again):
         assert again["app_key"] == facts["app_key"]
@@ -71,6 +78,10 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
         second = Official(after).create()
         ids = [task["id"] for key in (instance_id, second) for task in after.instance(key)["tasks"]]
         assert len(set(ids)) == 3
+        assert again["push_mode"] == "stream"
+        assert "xujia" not in [user["userid"] for user in again["users"]]
+        assert [row["id"] for row in after.centre_instances()] == [shown]
+        test_centre.ask(Official(after), shown, "wangkai")
 
 
 def test_an_organisation_of_ones_own(tmp_path: Path) -> None:

@@ -108,3 +108,11 @@ def test_a_broken_organisation_changes_nothing(
     with pytest.raises(ControlError, match=reason):
         dingtalk.load({"departments": [{"dept_id": 1, "name": "总部", "parent_id": 0}], "users": users})
     assert official.old("/topapi/v2/user/get", userid="zhangsan")["errcode"] == 0
+
+
+def test_who_leaves_one_company_is_still_in_the_next() -> None:
+    with running() as first:
+        first.leave("wangkai")
+    with running() as second:
+        shown = Official(second).old("/topapi/v2/department/get", dept_id="11")["result"]
+        assert shown["dept_manager_userid_list"] == ["wangkai"]

@@ -3,10 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
 from Tea.exceptions import UnretryableException
+from werkzeug import Request, Response
 
-from simulators.dingtalk.testing import Running
+from simulators.dingtalk.testing import ControlError, Running
 from simulators.dingtalk.tests.official import Official, todo_models
+from simulators.dingtalk.tests.test_pages import click, get
 
 
 def unionid(dingtalk: Running, userid: str) -> str:
@@ -125,3 +128,52 @@ def test_cards_that_are_refused(dingtalk: Running, official: Official, change: d
         create(official, **change)
     assert error.value.code == "todo.taskCreate.paramError"
     assert dingtalk.todos() == []
+
+
+def test_buttons_call_the_app_or_open_a_page(
+    dingtalk: Running, official: Official, httpserver: HTTPServer
+) -> None:
+    called: list[tuple[str | None, bytes]] = []
+
+    def hear(request: Request) -> Response:
+        called.append((request.headers.get("x-key"), request.get_data()))
+        return Response("{}", status=200 if len(called) == 1 else 500)
+
+    httpserver.expect_request("/agree", method="POST").respond_with_handler(hear)
+    call = {
+        "title": "同意",
+        "actionType": 1,
+        "actionKey": "agree",
+        "url": httpserver.url_for("/agree"),
+        "param": {"body": '{"item":7}', "header": {"X-Key": "s3cret"}},
+    }
+    jump = {"title": "看看", "actionType": 2, "url": "https://e.example.com/look"}
+    made = create(official, actionList=[call, jump])
+    assert dingtalk.control("POST", f"/todos/{made.id}/press", {"action_key": "agree"}) == {"said": "{}"}
+    assert called == [("s3cret", b'{"item":7}')]
+    page = get(official, "/u/wangkai?tab=cards")
+    assert 'href="https://e.example.com/look">看看</a>' in page
+    assert "HTTP 500" in click(official, f"/u/wangkai/todos/{made.id}/press/agree", status=409)
+    with pytest.raises(ControlError, match="no button"):
+        dingtalk.control("POST", f"/todos/{made.id}/press", {"action_key": "看看"})
+    with pytest.raises(UnretryableException) as error:
+        create(
+            official,
+            sourceId="2",
+            actionList=[{"title": "同意", "actionType": 3, "url": "https://e.example.com"}],
+        )
+    assert error.value.code == "todo.taskCreate.paramError"
+
+
+def test_counting_and_hiding(dingtalk: Running, official: Official) -> None:
+    people = [unionid(dingtalk, "wangkai"), unionid(dingtalk, "sunhui")]
+    made = create(official, executorIds=people)
+
+    def count(userid: str) -> int:
+        request = todo_models.CountTodoTasksRequest(is_done=False)
+        person = unionid(dingtalk, userid)
+        return int(official.call(official.todo, todo_models, "CountTodoTasks", person, request).result)
+
+    assert (count("wangkai"), count("sunhui")) == (1, 1)
+    assert official.call(official.todo, todo_models, "HideUserTodoTask", people[0], made.id).success is True
+    assert (count("wangkai"), count("sunhui")) == (0, 1)

@@ -114,6 +114,27 @@ def test_limits_of_rate_and_month(dingtalk: Running, official: Official) -> None
     assert official.old("/topapi/message/corpconversation/recall")["errcode"] == 90020
 
 
+def test_calls_are_used_up_one_by_one(dingtalk: Running, official: Official) -> None:
+    dingtalk.set(monthly_quota=2)
+
+    def left() -> int | None:
+        settings: dict[str, int | None] = dingtalk.control("GET", "/settings")
+        return settings["monthly_quota"]
+
+    instance_id = official.create()
+    assert left() == 1
+    official.old("/topapi/v2/department/listsub")  # neither the address book nor a token counts
+    assert left() == 1
+    assert official.look(instance_id).result.status == "RUNNING"
+    with pytest.raises(UnretryableException) as error:
+        official.create()
+    assert refused(error) == ("Forbidden.AccessDenied.ApiCountLimitForOrg", 403)
+    assert (left(), len(dingtalk.instances())) == (0, 1)
+    dingtalk.set(monthly_quota=None)
+    official.create()
+    assert left() is None
+
+
 def test_leave_records(dingtalk: Running, official: Official) -> None:
     dingtalk.leave("xujia")
     request = contact_models.ListEmpLeaveRecordsRequest(

@@ -339,7 +339,11 @@ def handler(key: str, token: str, hear: Callable[[Any], Any]) -> Any:
     for kind in ("approval_instance", "approval_task", "approval_cc"):
         builder.register_p1_customized_event(kind, hear)
     builder.register_p2_contact_user_created_v3(hear)
+    builder.register_p2_contact_user_updated_v3(hear)
     builder.register_p2_contact_user_deleted_v3(hear)
+    builder.register_p2_contact_department_created_v3(hear)
+    builder.register_p2_contact_department_updated_v3(hear)
+    builder.register_p2_contact_department_deleted_v3(hear)
     builder.register_p2_approval_instance_status_changed_v4(hear)
     builder.register_p2_card_action_trigger(hear)
     return builder.build()
@@ -427,7 +431,12 @@ def long_connection(feishu: Running) -> Iterator[list[Any]]:
     loop = asyncio.new_event_loop()
     ws.loop = loop  # the module takes one when it is imported; this one runs in a thread of ours
     logging.getLogger("Lark").setLevel(logging.CRITICAL)
-    events = handler("", "", heard.append)
+
+    def hear(event: Any) -> Any:
+        heard.append(event)
+        return {"toast": {"type": "success", "content": "好"}}
+
+    events = handler("", "", hear)
 
     def run() -> None:
         asyncio.set_event_loop(loop)
@@ -450,7 +459,14 @@ def long_connection(feishu: Running) -> Iterator[list[Any]]:
 
     client = asyncio.run_coroutine_threadsafe(connect(), loop).result(5)
     yield heard
-    asyncio.run_coroutine_threadsafe(client._disconnect(), loop).result(5)
+
+    async def leave() -> None:
+        await client._disconnect()
+        # Its cache sweeps on this loop until it is told not to.
+        client._cache._cron.cancel()
+        await asyncio.gather(client._cache._cron, return_exceptions=True)
+
+    asyncio.run_coroutine_threadsafe(leave(), loop).result(5)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(5)
 
@@ -472,3 +488,39 @@ def test_the_long_connection(feishu: Running, wire: Wire, long_connection: list[
     feishu.emit("moon.landing_v1", {})
     assert feishu.wait_for_callbacks()
     assert feishu.events("moon.landing_v1")[0]["attempts"] == ["code 500"]
+
+
+def test_a_pressed_button_over_the_long_connection(
+    feishu: Running, wire: Wire, long_connection: list[Any]
+) -> None:
+    button = {"tag": "button", "text": {"tag": "plain_text", "content": "同意"}, "value": {"item": 7}}
+    content = {"config": {"update_multi": True}, "elements": [{"tag": "action", "actions": [button]}]}
+    body = {"receive_id": "wangkai", "msg_type": "interactive", "content": json.dumps(content)}
+    sent = wire.post("/open-apis/im/v1/messages", body, receive_id_type="user_id").data
+    assert feishu.click(sent["message_id"])["toast"] == {"type": "success", "content": "好"}
+    (event,) = long_connection
+    assert (event.event.action.value, event.event.operator.user_id) == ({"item": 7}, "wangkai")
+
+
+def test_a_changed_company_passes_the_sdk(feishu: Running, hooks: list[Any]) -> None:
+    feishu.put_user("newbie", name="新人", department_id="D10")
+    feishu.put_user("newbie", department_id="D20")
+    feishu.put_department("D12", name="质量组", parent_department_id="D10", leaders=["newbie"])
+    feishu.put_department("D12", parent_department_id="D30")
+    feishu.drop_department("D12")
+    feishu.leave("newbie")
+    assert feishu.wait_for_callbacks()
+    assert {event["fate"] for event in feishu.events()} == {"delivered"}
+    heard = {event.header.event_type: event.event for event in hooks}
+    assert sorted(name.removeprefix("contact.") for name in heard) == [
+        "department.created_v3",
+        "department.deleted_v3",
+        "department.updated_v3",
+        "user.created_v3",
+        "user.deleted_v3",
+        "user.updated_v3",
+    ]
+    assert heard["contact.user.updated_v3"].object.user_id == "newbie"
+    assert heard["contact.user.updated_v3"].old_object.department_ids[0].startswith("od-")
+    assert heard["contact.department.created_v3"].object.name == "质量组"
+    assert heard["contact.department.deleted_v3"].object.status.is_deleted is True

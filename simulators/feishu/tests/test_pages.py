@@ -7,7 +7,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from simulators.feishu.testing import Running
-from simulators.feishu.tests.test_external import define, instance, sync, task
+from simulators.feishu.tests.test_external import BOT, define, instance, sync, task
+from simulators.feishu.tests.test_external import card as bot_card
 from simulators.feishu.tests.test_messages import card, send
 from simulators.feishu.tests.wire import Wire
 
@@ -142,10 +143,31 @@ def test_third_party_todos(feishu: Running, wire: Wire, httpserver: HTTPServer) 
         "action": "APPROVE",
     }
     click(wire, "/u/wangkai/external/press", **fields)
-    assert json.loads(httpserver.log[0][0].data)["action_type"] == "APPROVE"
+    sent = json.loads(httpserver.log[0][0].data)
+    assert (sent["action_type"], sent["user_id"], sent["task_id"]) == ("APPROVE", "wangkai", "t1")
+    assert "答复：HTTP 200 {}" in get(wire, "/u/wangkai?tab=external&said=答复：HTTP 200 {}")
     click(wire, "/u/linxiao/external/press", status=404, **fields)
     define(wire, action_callback_url=httpserver.url_for("/broken"))
     assert "已被撤回" in click(wire, "/u/wangkai/external/press", status=409, **fields)
+
+
+def test_cards_of_the_approval_bot(feishu: Running, wire: Wire, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/quick").respond_with_json({})
+    offered = [{"action_type": "REJECT", "is_reason_required": True, "next_status": "REJECTED"}]
+    back = {"action_callback_url": httpserver.url_for("/quick")}
+    sent = wire.post(f"{BOT}/send", bot_card(action_callback=back, action_configs=offered)).data
+    page = get(wire, "/u/wangkai?tab=messages")
+    for shown in ("差旅报销：待你审批", "金额：¥48.50", "查看详情", "拒绝", "理由"):
+        assert shown in page
+    path = f"/u/wangkai/cards/{sent['message_id']}/press"
+    assert "请填写理由" in click(wire, path, status=409, action="REJECT")
+    click(wire, f"/u/linxiao/cards/{sent['message_id']}/press", status=404, action="REJECT")
+    assert httpserver.log == []
+    click(wire, path, action="REJECT", reason="缺水单")
+    assert json.loads(httpserver.log[0][0].data)["reason"] == "缺水单"
+    page = get(wire, "/u/wangkai?tab=messages")
+    assert '<span class="chip refused">已拒绝</span>' in page
+    assert "请填写" not in page
 
 
 def test_messages(feishu: Running, wire: Wire, httpserver: HTTPServer) -> None:

@@ -3,9 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from simulators.wecom.testing import Running, running
 from simulators.wecom.tests.client import Api
+from simulators.wecom.tests.receiver import Receiver
 
 
 @pytest.fixture
@@ -17,6 +19,14 @@ def wecom() -> Iterator[Running]:
 @pytest.fixture
 def api(wecom: Running) -> Api:
     return Api(wecom)
+
+
+@pytest.fixture
+def receiver(wecom: Running, httpserver: HTTPServer) -> Iterator[Receiver]:
+    receiver = Receiver(wecom, httpserver)
+    assert wecom.set_callback(receiver.url) == "success"
+    yield receiver
+    wecom.wait_for_callbacks()
 
 
 @pytest.fixture(scope="session")

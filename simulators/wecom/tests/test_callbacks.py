@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,6 @@ from simulators.wecom.tests.receiver import Receiver, shape
 
 VECTORS = json.loads((Path(__file__).parent / "callback_vectors.json").read_text("utf-8"))
 DOCUMENTED = {vector["name"]: vector["plaintext"] for vector in VECTORS["request_vectors"]}
-
-
-@pytest.fixture
-def receiver(wecom: Running, httpserver: HTTPServer) -> Iterator[Receiver]:
-    receiver = Receiver(wecom, httpserver)
-    assert wecom.set_callback(receiver.url) == "success"
-    yield receiver
-    wecom.wait_for_callbacks()
 
 
 def test_an_address_must_give_the_bare_echostr_back(wecom: Running, httpserver: HTTPServer) -> None:

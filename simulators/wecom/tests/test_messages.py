@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pytest_httpserver import HTTPServer
 
 from simulators.wecom.testing import ControlError, Running
 from simulators.wecom.tests.client import Api
@@ -45,14 +43,6 @@ def send_card(api: Api, /, touser: str = "wangkai", **more: Any) -> dict[str, An
 def update(api: Api, code: str, **more: Any) -> dict[str, Any]:
     wish = {"agentid": api.wecom.agent_id, "response_code": code, "button": {"replace_name": "已同意"}}
     return api.post("/message/update_template_card", {"userids": ["wangkai"], **wish, **more})
-
-
-@pytest.fixture
-def receiver(wecom: Running, httpserver: HTTPServer) -> Iterator[Receiver]:
-    receiver = Receiver(wecom, httpserver)
-    assert wecom.set_callback(receiver.url) == "success"
-    yield receiver
-    wecom.wait_for_callbacks()
 
 
 def test_partly_invalid_is_a_success_in_lower_case(wecom: Running, api: Api) -> None:
@@ -278,3 +268,21 @@ def test_the_tile_on_the_workbench(wecom: Running, api: Api) -> None:
     assert (
         api.post("/agent/set_workbench_data", about | tile("9") | {"userid": "wangkai"})["errcode"] == 45009
     )
+
+
+def test_the_day_has_so_many_messages(wecom: Running, api: Api) -> None:
+    assert wecom.quota() == {"limit": None, "used": 0, "left": None, "dropped": 0}
+    send(api)
+    assert wecom.quota(left=2) == {"limit": 3, "used": 1, "left": 2, "dropped": 0}
+    assert send(api, touser="wangkai|sunhui|zhangsan")["errcode"] == 45009  # three are too many
+    assert send(api, touser="wangkai|sunhui")["errcode"] == 0
+    assert send(api)["errcode"] == 45009
+    assert (wecom.quota()["left"], len(wecom.messages("wangkai"))) == (0, 2)
+
+
+def test_one_member_gets_so_many_an_hour(wecom: Running, api: Api) -> None:
+    wecom.set(per_member_per_hour=3)
+    for place in range(5):
+        assert send(api, text={"content": str(place)})["errcode"] == 0
+    assert len(wecom.messages("wangkai")) == 3
+    assert wecom.quota()["dropped"] == 2

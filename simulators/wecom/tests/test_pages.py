@@ -7,6 +7,7 @@ import pytest
 
 from simulators.wecom.testing import Running
 from simulators.wecom.tests.client import Api, contents, through
+from simulators.wecom.tests.receiver import Receiver
 from simulators.wecom.tests.test_messages import TASK, card, send, send_card
 
 
@@ -141,9 +142,59 @@ def test_messages_and_cards(wecom: Running, api: Api) -> None:
     click(api, f"/u/wangkai/messages/{sent['msgid']}", key="approve")
     click(api, f"/u/wangkai/messages/{sent['msgid']}", status=409, key="explode")
     assert wecom.events("template_card_event")[0]["fate"] == "unheard"
+    assert "应用没有接收地址" in get(api, "/u/wangkai?tab=news&said=应用没有接收地址")
     update = {"agentid": wecom.agent_id, "response_code": sent["response_code"], "userids": ["wangkai"]}
     api.post("/message/update_template_card", update | {"button": {"replace_name": "已同意"}})
     assert "<button disabled>已同意</button>" in get(api, "/u/wangkai?tab=news")
+
+
+def test_a_pressed_button_is_told_and_its_code_updates_the_card(
+    wecom: Running, api: Api, receiver: Receiver
+) -> None:
+    sent = send_card(api, touser="wangkai|sunhui")
+    path = f"/u/wangkai/messages/{sent['msgid']}"
+    click(api, path, key="approve")
+    (event,) = receiver.heard()
+    assert (event.findtext("Event"), event.findtext("EventKey")) == ("template_card_event", "approve")
+    assert (event.findtext("FromUserName"), event.findtext("TaskId")) == ("wangkai", TASK)
+    code = event.findtext("ResponseCode")
+    wish = {"agentid": wecom.agent_id, "response_code": code, "userids": ["wangkai", "sunhui"]}
+    done = card(button_list=None, card_type="text_notice", sub_title_text="王凯 已同意")
+    assert api.post("/message/update_template_card", wish | {"template_card": done})["errcode"] == 0
+    assert api.post("/message/update_template_card", wish | {"template_card": done})["errcode"] == 40058
+    for userid in ("wangkai", "sunhui"):
+        page = get(api, f"/u/{userid}?tab=news")
+        assert "王凯 已同意" in page
+        assert 'name="key"' not in page
+
+
+def test_a_passive_reply_shows_at_once(api: Api, receiver: Receiver) -> None:
+    sent = send_card(api, touser="wangkai|sunhui")
+    receiver.reply = {"MsgType": "update_button", "Button": {"ReplaceName": "已同意"}}
+    answer = api.http.request(
+        "POST",
+        f"{api.wecom.base_url}/u/wangkai/messages/{sent['msgid']}",
+        fields={"key": "approve"},
+        encode_multipart=False,
+        redirect=False,
+    )
+    page = get(api, answer.headers["location"])
+    assert "应用已更新卡片" in page
+    assert "<button disabled>已同意</button>" in page
+    assert "<button disabled>" not in get(api, "/u/sunhui?tab=news")
+
+
+def test_what_is_approved_can_be_withdrawn(wecom: Running, api: Api, receiver: Receiver) -> None:
+    sp_no = api.apply()
+    wecom.decide(sp_no)
+    wecom.decide(sp_no)
+    assert "已通过的审批将被撤销" in get(api, f"/u/zhangsan/forms/{sp_no}")
+    click(api, f"/u/wangkai/forms/{sp_no}/withdraw", status=409)
+    click(api, f"/u/zhangsan/forms/{sp_no}/withdraw", text="行程取消")
+    assert wecom.wait_for_callbacks()
+    assert receiver.changes()[-1] == (8, 6)
+    assert api.post("/oa/getapprovaldetail", {"sp_no": sp_no})["info"]["sp_status"] == 6
+    click(api, f"/u/zhangsan/forms/{sp_no}/withdraw", status=409)
 
 
 def test_cards_of_every_kind_are_shown(api: Api) -> None:
