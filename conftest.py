@@ -24,9 +24,9 @@ if "DATABASE_URL" not in os.environ:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
     """Partitioned tables are ours to make, so Django does not empty them after a transactional test unless told to."""
-    from viatica.spine.models import Attempt, Fact
+    from viatica.spine.models import Attempt, Exchange, Fact
 
-    Attempt._meta.managed = Fact._meta.managed = True
+    Attempt._meta.managed = Exchange._meta.managed = Fact._meta.managed = True
 
 
 # Where everything a test needs can be installed (.ci/run), a skipped test is a broken promise.

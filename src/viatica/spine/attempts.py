@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -18,10 +19,12 @@ from viatica.kernel.errors import (
     ViaticaError,
 )
 from viatica.kernel.words import N_
-from viatica.spine import backoff, connections, correlation, inbox
+from viatica.spine import backoff, capabilities, connections, correlation, inbox, quotas, wire
 from viatica.spine.claims import Ending, Job, News
-from viatica.spine.handlers import handler_of
+from viatica.spine.exchanges import Gathering
+from viatica.spine.handlers import handler_of, traits_of
 from viatica.spine.outcomes import Delivery, Done, Later, Outcome, Park
+from viatica.spine.rounds import paper_of
 
 log = structlog.get_logger(__name__)
 
@@ -29,20 +32,49 @@ NOBODY = N_("Nothing here knows how to handle this.")
 NOBODY_HINT = N_("The part that knows it may be switched off or missing in this version; then replay.")
 SWITCHED_OFF = N_("The connection is switched off.")
 GAVE_UP_HINT = N_("It was tried for three days. Mend the cause, then replay.")
+QUOTA_USED_UP = N_("A quota of the connection is used up; it goes out when the count starts anew.")
 
 
 def attempt(job: Job, at: datetime) -> News:
     """Deliver or translate `job`, at `at`. Never raises."""
-    with correlation.carried(job.correlation):
-        try:
-            outcome = _translate(job, at) if job.box == "in" else _deliver(job)
-        except ViaticaError as error:
-            return _because(job, error, at)
-        except Exception as error:
-            # Our own mistake, perhaps after the call was made: so it may have happened.
-            log.exception("relay.handler_failed", box=job.box, id=job.id, kind=job.kind)
-            return _again(job, at, reason=f"{type(error).__name__}: {error}", unknown=True)
-        return _as_news(job, outcome, at)
+    capability = capabilities.CALLBACKS if job.box == "in" else traits_of(job.kind).capability
+    with (
+        correlation.carried(job.correlation),
+        Gathering(job.connection_id, capability, job.box, job.id) as gathering,
+    ):
+        news = _tried(job, at)
+    if ref := gathering.ref or (paper_of(job.lane) if job.box == "out" and gathering.rows else None):
+        gathering.name(ref)
+    if not (gathering.holds_something or news.reason or news.hint):
+        return news
+    return replace(
+        news,
+        reason=wire.storable(news.reason),
+        hint=wire.storable(news.hint),
+        gathering=gathering if gathering.holds_something else None,
+    )
+
+
+def _kept_back(job: Job, at: datetime) -> News | None:
+    """Given back untried, when it may wait for the connection's quota and has to."""
+    if job.box == "in" or not traits_of(job.kind).can_wait:
+        return None
+    seconds = quotas.wait(job.connection_id, at)
+    return News(job, Ending.RELEASED, wait=seconds, reason=QUOTA_USED_UP) if seconds else None
+
+
+def _tried(job: Job, at: datetime) -> News:
+    try:
+        if kept_back := _kept_back(job, at):
+            return kept_back
+        outcome = _translate(job, at) if job.box == "in" else _deliver(job)
+    except ViaticaError as error:
+        return _because(job, error, at)
+    except Exception as error:
+        # Our own mistake, perhaps after the call was made: so it may have happened.
+        log.exception("relay.handler_failed", box=job.box, id=job.id, kind=job.kind)
+        return _again(job, at, reason=f"{type(error).__name__}: {error}", unknown=True)
+    return _as_news(job, outcome, at)
 
 
 def _deliver(job: Job) -> Outcome:
@@ -79,7 +111,7 @@ def _as_news(job: Job, outcome: Outcome, at: datetime) -> News:
         case Later(seconds=seconds, reason=reason):
             if _is_hopeless(job, at):
                 return News(job, Ending.PARK, reason=reason, hint=GAVE_UP_HINT)
-            return News(job, Ending.LATER, wait=max(0.0, seconds), reason=reason)
+            return News(job, Ending.LATER, wait=max(0.0, float(seconds)), reason=reason)
         case Park(reason=reason, hint=hint):
             return News(job, Ending.PARK, reason=reason, hint=hint)
 

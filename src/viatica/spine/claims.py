@@ -16,9 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.db.backends.utils import CursorWrapper
+
+from viatica.spine import wire
+
+if TYPE_CHECKING:
+    from viatica.spine.exchanges import Gathering
 
 Box = Literal["out", "in"]
 
@@ -114,14 +119,16 @@ _SETTLE = """
 WITH news AS MATERIALIZED (
     SELECT * FROM unnest(
         %(ids)s::bigint[], %(numbers)s::int[], %(ats)s::timestamptz[], %(endings)s::text[], %(waits)s::float8[],
-        %(reasons)s::text[], %(hints)s::text[], %(results)s::jsonb[], %(unknowns)s::bool[], %(issues)s::text[]
-    ) AS n (id, number, at, ending, wait, reason, hint, result, unknown, issue_key)
+        %(reasons)s::text[], %(hints)s::text[], %(results)s::jsonb[], %(unknowns)s::bool[], %(issues)s::text[],
+        %(refs)s::text[]
+    ) AS n (id, number, at, ending, wait, reason, hint, result, unknown, issue_key, ref)
 ), settled AS (
     UPDATE {table} AS m SET
         state = CASE news.ending WHEN 'done' THEN 'done' WHEN 'park' THEN 'parked' ELSE 'waiting' END,
         done_at = CASE news.ending WHEN 'done' THEN %(at)s::timestamptz END,
         due_at = %(at)s::timestamptz + make_interval(secs => news.wait),
         attempts = m.attempts - CASE news.ending WHEN 'released' THEN 1 ELSE 0 END,
+        first_try_at = CASE WHEN news.ending = 'released' AND news.number = 1 THEN NULL ELSE m.first_try_at END,
         leased_by = NULL,
         earlier_unknown = news.ending <> 'done' AND (m.earlier_unknown OR news.unknown),
         reason = news.reason, hint = news.hint, {result}
@@ -141,7 +148,9 @@ SELECT id, lane, issue_key, ending FROM settled
 _SETTLE_OUT = _SETTLE.format(
     table="spine_outboxmessage", result="result = news.result,", lane="m.lane", box="out"
 )
-_SETTLE_IN = _SETTLE.format(table="spine_inboxevent", result="", lane="m.event_id", box="in")
+_SETTLE_IN = _SETTLE.format(
+    table="spine_inboxevent", result="ref = COALESCE(news.ref, m.ref),", lane="m.event_id", box="in"
+)
 
 _SET_FREE = """
 UPDATE spine_outboxmessage AS m SET state = 'waiting'
@@ -206,7 +215,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What became of a job. `wait` in seconds; `failed`: the outside did not answer as it should."""
+    """What became of a job. `wait` in seconds; `failed`: the outside did not answer as it should.
+
+    `gathering`: the exchanges made for it, to be written with it.
+    """
 
     job: Job
     ending: Ending
@@ -217,6 +229,12 @@ class News:
     unknown: bool = False
     failed: bool = False
     retry_after: float | None = None
+    gathering: Gathering | None = None
+
+    @property
+    def ref(self) -> str | None:
+        """The paper it turned out to be about, as far as its handler said."""
+        return str(self.gathering.ref) if self.gathering and self.gathering.ref else None
 
     @property
     def issue_key(self) -> str | None:
@@ -308,8 +326,10 @@ def settle(
             "reasons": [one.reason for one in news],
             "hints": [one.hint for one in news],
             "results": [
-                None if one.result is None else json.dumps(one.result, ensure_ascii=False) for one in news
+                None if one.result is None else wire.storable_json(json.dumps(one.result, ensure_ascii=False))
+                for one in news
             ],
+            "refs": [one.ref for one in news],
             "unknowns": [one.unknown for one in news],
             "issues": [one.issue_key for one in news],
             "since": min(one.job.at for one in news),

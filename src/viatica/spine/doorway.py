@@ -20,7 +20,7 @@ from django.utils import translation
 from viatica.kernel import clock
 from viatica.kernel.errors import BadInput, NotFound, ViaticaError
 from viatica.kernel.words import N_
-from viatica.spine import connections, correlation, hooks, inbox
+from viatica.spine import capabilities, connections, correlation, exchanges, hooks, inbox
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +87,7 @@ def answer(slug: str, environ: dict[str, Any]) -> Reply:
 
 
 def _receive(slug: str, environ: dict[str, Any]) -> Reply:
-    """At most two statements: the connection, when it is not at hand, and one INSERT."""
+    """At most two statements: the connection, when it is not at hand, and one INSERT; a third once a minute."""
     method: str = environ["REQUEST_METHOD"]
     if method not in ("GET", "POST"):
         raise WrongMethod
@@ -95,16 +95,20 @@ def _receive(slug: str, environ: dict[str, Any]) -> Reply:
     door = hooks.door_of(connection.kind) if connection else None
     if connection is None or door is None:
         raise NoSuchHook
-    receipt = door(
-        connection,
-        hooks.RawCallback(
-            method=method,
-            query=dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)),
-            headers=_headers(environ),
-            body=_body(environ),
-        ),
+    raw = hooks.RawCallback(
+        method=method,
+        query=dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)),
+        headers=_headers(environ),
+        body=_body(environ),
     )
-    if receipt.event_id is not None:
+    try:
+        receipt = door(connection, raw)
+    except ViaticaError as error:
+        exchanges.went(connection, capabilities.CALLBACKS, error)
+        raise
+    if receipt.event_id is None:
+        exchanges.went(connection, capabilities.CALLBACKS)  # they checked the address
+    else:
         is_new = inbox.store(connection, receipt.event_id, receipt.body or {}, clock.now())
         log.info("hook.stored" if is_new else "hook.repeated", connection=slug, event_id=receipt.event_id)
     return receipt.status, receipt.content_type, receipt.answer

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection as database
 
-from viatica.spine import bell
+from viatica.spine import bell, wire
 from viatica.spine import correlation as correlations
 from viatica.spine.models import Connection
 from viatica.spine.outcomes import Outcome
@@ -46,7 +46,7 @@ def store(connection: Connection, event_id: str, body: dict[str, Any], at: datet
             [
                 connection.pk,
                 event_id,
-                json.dumps(body, cls=DjangoJSONEncoder, ensure_ascii=False),
+                wire.storable_json(json.dumps(body, cls=DjangoJSONEncoder, ensure_ascii=False)),
                 at,
                 correlations.current() or correlations.new(),
             ],

@@ -14,7 +14,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.psycopg_connector import PsycopgConnector
 
 from viatica.kernel import clock
-from viatica.spine import connections, correlation, pruning, reconcile, wire
+from viatica.spine import connections, correlation, pruning, quotas, reconcile, wire
 
 log = structlog.get_logger(__name__)
 
@@ -22,8 +22,9 @@ log = structlog.get_logger(__name__)
 @app.periodic(cron="17 * * * *")
 @app.task(name="spine.reconcile", queueing_lock="spine.reconcile", lock="spine.reconcile")
 def reconcile_all(timestamp: int) -> None:
-    """Every hour: compare each connection with us."""
+    """Every hour: compare each connection with us, and our counts with its quotas."""
     with correlation.carried(None):
+        quotas.review(clock.now())
         reconcile.run(None, clock.now())
 
 

@@ -1,4 +1,4 @@
-"""The spine's tables. Facts and attempts are partitioned by month (migration 0002); the rest are plain."""
+"""The spine's tables. Facts, attempts and exchanges are partitioned by month (0002, 0003); the rest are plain."""
 
 from __future__ import annotations
 
@@ -166,6 +166,7 @@ class InboxEvent(Queued):
     )
     event_id = models.CharField(max_length=200)
     body = models.JSONField()
+    ref = models.CharField(max_length=120, null=True, help_text="The paper it turned out to be about.")
 
     class Meta:
         constraints = [
@@ -179,6 +180,8 @@ class InboxEvent(Queued):
             ),
             models.Index(fields=["-at"], condition=Q(state=State.PARKED), name="spine_inbox_parked"),
             models.Index(fields=["done_at"], condition=Q(done_at__isnull=False), name="spine_inbox_done"),
+            models.Index(fields=["connection", "at", "id"], name="spine_inbox_history"),
+            models.Index(fields=["ref", "at"], condition=Q(ref__isnull=False), name="spine_inbox_ref"),
         ]
 
     def __str__(self) -> str:
@@ -208,6 +211,78 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.box}:{self.item_id} #{self.number}"
+
+
+class Exchange(models.Model):
+    """One request to an outside system and its answer, redacted and cut. Append-only. Table: migration 0003.
+
+    `box` and `item_id`: the message or event it was made for. `left_out`: exchanges after it that were not kept.
+    """
+
+    pk = models.CompositePrimaryKey("id", "at")
+    id = models.BigIntegerField()
+    at = models.DateTimeField()
+    connection_id = models.BigIntegerField(null=True)
+    capability = models.CharField(max_length=20)
+    method = models.CharField(max_length=10)
+    path = models.CharField(max_length=300)
+    status = models.SmallIntegerField(null=True, help_text="None: no answer came.")
+    ms = models.IntegerField()
+    request = models.TextField()
+    answer = models.TextField()
+    error = models.CharField(
+        max_length=80, help_text="Our code, or the product's own; empty when it went well."
+    )
+    correlation = models.CharField(max_length=64, null=True)
+    ref_kind = models.CharField(max_length=40, null=True)
+    ref_key = models.CharField(max_length=64, null=True)
+    box = models.CharField(max_length=3, null=True)
+    item_id = models.BigIntegerField(null=True)
+    left_out = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "spine_exchange"
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Capability(models.Model):
+    """When a connection last did, and last failed to do, one thing it is used for. Coarse: see spine/capabilities.py."""
+
+    connection = models.ForeignKey(
+        Connection, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="capabilities"
+    )
+    name = models.CharField(max_length=20, help_text="approval, desk, messages, todo, directory, sign_in …")
+    succeeded_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+    error = models.TextField(help_text="Why it failed last.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "name"], name="spine_capability_once")]
+
+    def __str__(self) -> str:
+        return f"{self.connection_id} {self.name}"
+
+
+class QuotaUse(models.Model):
+    """What was used of a quota in the day or month that began on `since`."""
+
+    connection = models.ForeignKey(
+        Connection, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="quota_uses"
+    )
+    name = models.CharField(max_length=40)
+    since = models.DateField()
+    used = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "name", "since"], name="spine_quota_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.connection_id} {self.name} {self.since}"
 
 
 class Issue(models.Model):

@@ -52,6 +52,17 @@ def take_tokens(cursor: CursorWrapper, wanted: dict[int, int], at: datetime) -> 
     return dict(cursor.fetchall())
 
 
+def burst(connection: Connection) -> float:
+    """Deliveries that may go at once after a rest."""
+    return max(1.0, connection.rate_per_second * _BUCKET_SECONDS)
+
+
+def tokens_left(connection: Connection, at: datetime) -> int:
+    """Deliveries allowed at once at `at`, as `take_tokens` would find; the row is as fresh as it was read."""
+    rested = (at - connection.tokens_at).total_seconds() if connection.tokens_at else 86_400.0
+    return int(min(burst(connection), connection.tokens + connection.rate_per_second * max(0.0, rested)))
+
+
 def win_probe(cursor: CursorWrapper, connection_id: int, at: datetime) -> bool:
     """Of all workers one may try a connection whose breaker has rested; if it dies, another may after PROBE_LEASE."""
     cursor.execute(

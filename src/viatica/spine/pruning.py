@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
 
 import structlog
 from django.conf import settings
+from django.db import DatabaseError, transaction
 from django.db import connection as database
 
-from viatica.spine.models import IdempotencyKey
+from viatica.spine.models import IdempotencyKey, QuotaUse
 
 log = structlog.get_logger(__name__)
 
 # The contract with API clients is 24 hours; a little more lets a client of the night before repeat itself.
 KEYS_KEPT = timedelta(hours=48)
 MONTHS_AHEAD = 3
+USES_KEPT = timedelta(days=400)
 
 _BATCH = 5000
 
@@ -27,12 +30,14 @@ class Pruned:
     inbox: int
     keys: int
     set_free: int
+    exchanges: int
 
 
 def prune(at: datetime, keep: timedelta | None = None) -> Pruned:
     """Delete finished messages and events older than `keep` (default: the setting), in small transactions.
 
-    What is parked, waiting or held is never deleted; nor are facts and attempts, which leave by partition.
+    What is parked, waiting or held is never deleted; nor are facts and attempts, which leave by partition. Exchanges
+    are kept for a time of their own.
     """
     keep = timedelta(days=settings.ENVIRONMENT.keep_done_days) if keep is None else keep
     pruned = Pruned(
@@ -40,11 +45,36 @@ def prune(at: datetime, keep: timedelta | None = None) -> Pruned:
         inbox=_in_batches(lambda: _delete_done("spine_inboxevent", at - keep)),
         keys=IdempotencyKey.objects.filter(at__lt=at - KEYS_KEPT).delete()[0],
         set_free=free_orphans(),
+        exchanges=delete_exchanges(at - timedelta(days=settings.ENVIRONMENT.keep_exchange_days)),
     )
-    log.info(
-        "spine.pruned", outbox=pruned.outbox, inbox=pruned.inbox, keys=pruned.keys, set_free=pruned.set_free
-    )
+    QuotaUse.objects.filter(since__lt=(at - USES_KEPT).date()).delete()
+    log.info("spine.pruned", **asdict(pruned))
     return pruned
+
+
+def delete_exchanges(before: datetime) -> int:
+    """Months that are over by then leave with their partition, uncounted; of the month that holds it, the days before."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'spine_exchange'::regclass"
+        )
+        months = [name for (name,) in cursor.fetchall() if re.fullmatch(r"spine_exchange_\d{4}_\d\d", name)]
+    for name in sorted(months):
+        if name < f"spine_exchange_{before.astimezone(UTC):%Y_%m}":
+            _drop_partition(name)
+    with database.cursor() as cursor:
+        cursor.execute("DELETE FROM spine_exchange WHERE at < %s", [before])
+        return int(cursor.rowcount)
+
+
+def _drop_partition(name: str) -> None:
+    """Without making anyone wait for it: when the table is in use just now, tomorrow night is as good."""
+    try:
+        with transaction.atomic(), database.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '2s'")
+            cursor.execute(f"DROP TABLE {name}")
+    except DatabaseError as error:
+        log.warning("exchanges.partition_in_use", partition=name, error=str(error).strip())
 
 
 def free_orphans() -> int:
@@ -66,7 +96,7 @@ def free_orphans() -> int:
 
 
 def make_partitions(since: date, until: date) -> int:
-    """Partitions of facts and attempts for every month from `since` to `until`; gives how many were made.
+    """Partitions of facts, attempts and exchanges for every month from `since` to `until`; gives how many were made.
 
     Rows of those months that had to go to the default partition are moved. Safe to repeat.
     """

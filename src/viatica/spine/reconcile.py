@@ -11,7 +11,7 @@ import structlog
 from viatica.kernel.errors import OutsideError
 from viatica.kernel.refs import Ref
 from viatica.kernel.words import N_
-from viatica.spine import issues
+from viatica.spine import capabilities, exchanges, issues
 from viatica.spine.models import Connection, Issue, ReconcileRun
 
 log = structlog.get_logger(__name__)
@@ -67,7 +67,8 @@ def _run_one(connection: Connection, at: datetime) -> ReconcileReport | None:
         return None
     unreachable = f"reconcile:{connection.slug}"
     try:
-        report = replace(compare(connection, at), connection=connection.slug)
+        with exchanges.gathered(connection, capabilities.RECONCILE):
+            report = replace(compare(connection, at), connection=connection.slug)
     except OutsideError as error:
         log.warning("reconcile.failed", connection=connection.slug, code=error.code)
         issues.raise_issue(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,8 +16,9 @@ from django.db.backends.utils import CursorWrapper
 from viatica.kernel.errors import BadInput
 from viatica.kernel.refs import Ref
 from viatica.kernel.words import N_
-from viatica.spine import claims, facts, issues, pressure
+from viatica.spine import capabilities, claims, exchanges, facts, issues, pressure, quotas
 from viatica.spine.claims import Box, Ending, Job, News, Settled, Standing
+from viatica.spine.handlers import traits_of
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ class Round:
 
 
 @dataclass(slots=True)
-class _Quotas:
+class _Shares:
     out: dict[int, int] = field(default_factory=dict)
     into: dict[int, int] = field(default_factory=dict)
     probes: set[int] = field(default_factory=set)
@@ -80,16 +81,20 @@ def work(
     with transaction.atomic(), database.cursor() as cursor:
         standings = {one.connection_id: one for one in claims.standings(cursor)}
         at = standings[0].at + ahead
-        quotas = _quotas(cursor, standings, capacity, purse, at)
-    taken = Round(at, next_in=quotas.next_in)
-    if not news and not quotas.out and not quotas.into:
+        shares = _shares(cursor, standings, capacity, purse, at)
+    taken = Round(at, next_in=shares.next_in)
+    capabilities.hear(_went(news, at))
+    heard = capabilities.due()
+    if not news and not shares.out and not shares.into and not heard:
         return taken
     with transaction.atomic(), database.cursor() as cursor:
         _settle(cursor, news, standings, worker=worker, at=at)
         claims.plan_for_claims(cursor)
-        taken.jobs = claims.take_in(cursor, quotas.into, worker=worker, at=at, lease=lease)
-        for job in claims.take_out(cursor, quotas.out, worker=worker, at=at, lease=lease):
-            taken.jobs.append(replace(job, is_probe=True) if job.connection_id in quotas.probes else job)
+        taken.jobs = claims.take_in(cursor, shares.into, worker=worker, at=at, lease=lease)
+        for job in claims.take_out(cursor, shares.out, worker=worker, at=at, lease=lease):
+            taken.jobs.append(replace(job, is_probe=True) if job.connection_id in shares.probes else job)
+        _record(cursor, news, heard, at)
+    capabilities.written(heard)
     if news:
         taken.next_in = 0.0  # lanes were set free, or a breaker closed
     if purse is not None:
@@ -99,11 +104,11 @@ def work(
     return taken
 
 
-def _quotas(
+def _shares(
     cursor: CursorWrapper, standings: dict[int, Standing], capacity: int, purse: Purse | None, at: datetime
-) -> _Quotas:
+) -> _Shares:
     """Capacity shared evenly among connections with something due, less what their breaker and rate forbid."""
-    quotas = _Quotas()
+    shares = _Shares()
     out: list[Standing] = []
     into: list[Standing] = []
     for one in standings.values():
@@ -113,35 +118,35 @@ def _quotas(
             if due_at is not None and due_at <= at:
                 due.append(one)
             elif due_at is not None:
-                quotas.look_in((due_at - at).total_seconds())
+                shares.look_in((due_at - at).total_seconds())
     if capacity <= 0 or not (out or into):
-        return quotas
+        return shares
     share = math.ceil(capacity / (len(out) + len(into)))
-    quotas.into = {one.connection_id: share for one in into}
+    shares.into = {one.connection_id: share for one in into}
     limited: dict[int, int] = {}
     for one in out:
         if one.open_until is not None:
             if one.open_until > at:
-                quotas.look_in((one.open_until - at).total_seconds())
+                shares.look_in((one.open_until - at).total_seconds())
             elif pressure.win_probe(cursor, one.connection_id, at):
-                quotas.out[one.connection_id] = 1
-                quotas.probes.add(one.connection_id)
+                shares.out[one.connection_id] = 1
+                shares.probes.add(one.connection_id)
         elif one.rate_per_second == 0 or purse is None:
-            quotas.out[one.connection_id] = share
+            shares.out[one.connection_id] = share
         elif held := purse.holds(one.connection_id, at):
-            quotas.out[one.connection_id] = min(held, share)
+            shares.out[one.connection_id] = min(held, share)
         else:
             limited[one.connection_id] = share
     for connection_id, granted in pressure.take_tokens(cursor, limited, at).items():
         rate = standings[connection_id].rate_per_second
         if granted and purse is not None:
-            quotas.out[connection_id] = granted
+            shares.out[connection_id] = granted
             purse.put(connection_id, granted, at + timedelta(seconds=max(0.25, 2 / rate)))
         else:
-            quotas.look_in(max(LOOK_AGAIN, 1 / rate))
-    if quotas.out or quotas.into:
-        quotas.look_in(LOOK_AGAIN)
-    return quotas
+            shares.look_in(max(LOOK_AGAIN, 1 / rate))
+    if shares.out or shares.into:
+        shares.look_in(LOOK_AGAIN)
+    return shares
 
 
 def _settle(
@@ -166,6 +171,38 @@ def _settle(
         issues.let_go(row.issue_key or "", row.lane, at)
     pressure.note(news, standings, at)
     _report_parked(parked, standings, at)
+
+
+def _record(
+    cursor: CursorWrapper, news: Sequence[News], heard: Sequence[capabilities.Row], at: datetime
+) -> None:
+    """What was said to the outside; last, because rows that all workers write are locked until the commit."""
+    gatherings = [one.gathering for one in news if one.gathering is not None]
+    capabilities.write(cursor, heard)
+    if gatherings:
+        quotas.report(exchanges.write(cursor, gatherings, at), at)
+
+
+def _went(news: Sequence[News], at: datetime) -> Iterable[capabilities.Went]:
+    """What deliveries and translations prove of their connections: the last of each kind, good and bad.
+
+    A delivery that asked nothing outside proves nothing.
+    """
+    found: dict[tuple[int, str, bool], capabilities.Went] = {}
+    for one in news:
+        for went in one.gathering.went if one.gathering else ():
+            found[went.connection_id, went.name, bool(went.error)] = went
+        job = one.job
+        is_bad = one.failed or one.ending in (Ending.PARK, Ending.UNKNOWN)
+        is_good = one.ending is Ending.DONE and (
+            job.box == "in" or (one.gathering is not None and one.gathering.has_asked)
+        )
+        if job.connection_id is None or not (is_bad or is_good):
+            continue
+        name = capabilities.CALLBACKS if job.box == "in" else traits_of(job.kind).capability
+        error = (one.reason or one.ending.value) if is_bad else ""
+        found[job.connection_id, name, is_bad] = capabilities.Went(job.connection_id, name, at, error)
+    return found.values()
 
 
 def _report_parked(parked: Sequence[News], standings: dict[int, Standing], at: datetime) -> None:
@@ -208,8 +245,9 @@ def _report_parked(parked: Sequence[News], standings: dict[int, Standing], at: d
 
 
 def paper_of(lane: str) -> Ref | None:
-    """The paper a lane belongs to, when it belongs to one."""
+    """The paper a lane belongs to, when it belongs to one: `notice:expense_report:42:7` is nobody's."""
     try:
-        return Ref.parse(lane)
+        ref = Ref.parse(lane)
     except BadInput:
         return None
+    return None if ":" in ref.key else ref

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from django.db import connection
 from viatica.config.database import DatabaseFailed, start_embedded
 from viatica.kernel import clock
 from viatica.spine import outbox
-from viatica.spine.models import Attempt, OutboxMessage, State
+from viatica.spine.models import Attempt, Exchange, OutboxMessage, State
 from viatica.spine.tests.toy.handles import Nursery, Receiver, is_alive, until
 
 pytestmark = pytest.mark.crash
@@ -52,6 +52,24 @@ def assert_each_once_and_in_order(receiver: Receiver, wanted: list[dict[str, Any
     assert all(sequence == sorted(sequence) for sequence in by_lane.values())
 
 
+def assert_exchanges_stand_with_their_attempts(wanted: list[dict[str, Any]]) -> None:
+    """What a killed worker had asked died with it; what was settled is there, and nothing twice."""
+    ids = OutboxMessage.objects.filter(payload__number__in=[one["number"] for one in wanted]).values("pk")
+    rows = Exchange.objects.filter(box="out", item_id__in=ids).values_list("item_id", "method", "status")
+    kept = Counter(rows)
+    closed = Attempt.objects.filter(box="out", item_id__in=ids, outcome="done").values_list(
+        "item_id", flat=True
+    )
+    looked_or_took = Counter(
+        item_id for item_id, method, status in kept.elements() if (method, status) in DONE
+    )
+    assert looked_or_took == Counter(closed)
+    assert set(looked_or_took.values()) == {1}
+
+
+DONE = {("POST", 201), ("GET", 200)}
+
+
 def test_killed_around_every_statement_and_call(nursery: Nursery, receiver: Receiver) -> None:
     wanted: list[dict[str, Any]] = []
     for point in range(1, 60):
@@ -64,6 +82,7 @@ def test_killed_around_every_statement_and_call(nursery: Nursery, receiver: Rece
     assert_each_once_and_in_order(receiver, wanted)
     # Whoever was told that an earlier try may have done it looked, and did not do it again.
     assert receiver.requests()["look"] > 0
+    assert_exchanges_stand_with_their_attempts(wanted)
 
 
 def test_killed_at_random_moments_with_a_faulty_receiver(nursery: Nursery, receiver: Receiver) -> None:

@@ -304,7 +304,9 @@ def test_only_what_is_done_and_old_is_pruned() -> None:
     once("old")
     IdempotencyKey.objects.update(at=AT - timedelta(hours=49))
     once("young")
-    assert pruning.prune(AT, keep=timedelta(days=30)) == pruning.Pruned(outbox=2, inbox=2, keys=1, set_free=0)
+    assert pruning.prune(AT, keep=timedelta(days=30)) == pruning.Pruned(
+        outbox=2, inbox=2, keys=1, set_free=0, exchanges=0
+    )
     for rows in (OutboxMessage.objects.all(), InboxEvent.objects.all()):
         assert sorted(rows.values_list("state", flat=True)) == ["done", "parked", "waiting"]
     assert IdempotencyKey.objects.get().key == "young"
@@ -332,7 +334,9 @@ def test_facts_lie_in_the_partition_of_their_month_even_when_it_is_made_late() -
     record("last moment", datetime(2031, 3, 31, 23, 59, 59, 999999, tzinfo=UTC))
     record("first moment", datetime(2031, 4, 1, tzinfo=UTC))
     assert partition("first moment") == partition("last moment") == "spine_fact_default"
-    assert pruning.make_partitions(date(2031, 3, 15), date(2031, 4, 2)) == 4  # facts and attempts, two months
+    assert (
+        pruning.make_partitions(date(2031, 3, 15), date(2031, 4, 2)) == 6
+    )  # facts, attempts and exchanges, two months
     assert partition("last moment") == "spine_fact_2031_03"
     assert partition("first moment") == "spine_fact_2031_04"
     assert pruning.make_partitions(date(2031, 3, 15), date(2031, 4, 2)) == 0

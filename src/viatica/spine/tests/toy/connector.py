@@ -8,12 +8,21 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 
-from viatica.kernel.errors import BadInput, NotAllowed, OutsideRefused, OutsideUnavailable, OutsideUnknown
+from viatica.kernel import clock
+from viatica.kernel.errors import (
+    BadInput,
+    NotAllowed,
+    OutsideError,
+    OutsideRefused,
+    OutsideUnavailable,
+    OutsideUnknown,
+)
 from viatica.kernel.refs import Ref
-from viatica.spine import facts, hooks, inbox, relay
+from viatica.spine import exchanges, facts, hooks, inbox, relay
 from viatica.spine.models import Connection, Fact
 
 KIND = "toy"
@@ -54,12 +63,24 @@ def order(delivery: relay.Delivery) -> relay.Outcome:
 
 
 def _call(method: str, url: str, body: dict[str, Any] | None = None) -> urllib3.BaseHTTPResponse:
+    asked = exchanges.Asked(method, urlsplit(url).path, body=json.dumps(body or {}).encode())
+    at = clock.now()
     try:
-        return POOL.request(method, url, json=body)
-    except urllib3.exceptions.NewConnectionError as error:
-        raise OutsideUnavailable(system="toy", said_by="nobody there") from error
+        answer = POOL.request(method, url, json=body)
     except urllib3.exceptions.HTTPError as error:
-        raise OutsideUnknown(system="toy", said_by=type(error).__name__) from error
+        exchanges.note(asked, type(error).__name__, at=at, ms=0, error="toy.lost")
+        raise _sorted(error) from error
+    wrong = f"HTTP {answer.status}" if answer.status >= 400 else ""
+    exchanges.note(asked, exchanges.Answered(answer.status, {}, answer.data), at=at, ms=0, error=wrong)
+    return answer
+
+
+def _sorted(error: urllib3.exceptions.HTTPError) -> OutsideError:
+    match error:
+        case urllib3.exceptions.NewConnectionError():
+            return OutsideUnavailable(system="toy", said_by="nobody there")
+        case _:
+            return OutsideUnknown(system="toy", said_by=type(error).__name__)
 
 
 def read_callback(connection: Connection, raw: hooks.RawCallback) -> hooks.Receipt:
@@ -78,6 +99,7 @@ def read_callback(connection: Connection, raw: hooks.RawCallback) -> hooks.Recei
 def translate(connection: Connection, body: dict[str, Any], at: datetime) -> relay.Outcome:
     """Keep the news as a fact, once: it may be told again after a crash."""
     ref = Ref("toy_order", body["number"])
+    exchanges.about(ref)
     if body.get("is_early"):
         return relay.Later(30, "The order is not known yet.")
     if not Fact.objects.filter(ref_kind=ref.kind, ref_key=ref.key, fact="toy.taken").exists():
