@@ -7,7 +7,7 @@ import sys
 import time
 from importlib import import_module
 
-NAMES = ("hooks", "relay", "lists", "round_trip", "oa_round_trip")
+NAMES = ("hooks", "relay", "lists", "round_trip", "oa_round_trip", "directory_sync")
 
 
 def main() -> int:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-import pghistory
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from viatica.offices.company.categories import Category
+from viatica.offices.company.directory.models import (
+    DepartmentIdentity,
+    DirectoryConflict,
+    DirectoryDecision,
+    DirectoryDifference,
+    DirectoryRun,
+    StagedDepartment,
+    StagedMember,
+)
+from viatica.offices.company.history import keep_history
 from viatica.spine.models import Connection
 
 
-@pghistory.track()
+@keep_history
 class LegalEntity(models.Model):
     """法人主体: who buys, books and pays."""
 
@@ -32,7 +42,7 @@ class LegalEntity(models.Model):
         return self.name
 
 
-@pghistory.track()
+@keep_history
 class Grade(models.Model):
     """职级. A higher rank may spend more."""
 
@@ -44,7 +54,7 @@ class Grade(models.Model):
         return self.name
 
 
-@pghistory.track()
+@keep_history
 class CostCenter(models.Model):
     code = models.CharField(max_length=32, unique=True)
     name = models.CharField(max_length=120)
@@ -55,7 +65,7 @@ class CostCenter(models.Model):
         return f"{self.code} {self.name}"
 
 
-@pghistory.track()
+@keep_history
 class Department(models.Model):
     """A node of the tree. `path` lists the ancestors and itself, `/1/7/31/`: a subtree is one prefix."""
 
@@ -87,7 +97,7 @@ class Department(models.Model):
             Department.objects.filter(pk=self.pk).update(path=path)
 
 
-@pghistory.track()
+@keep_history
 class Project(models.Model):
     code = models.CharField(max_length=32, unique=True)
     name = models.CharField(max_length=120)
@@ -130,9 +140,14 @@ class CurrencyRate(models.Model):
         ]
 
 
-@pghistory.track()
+def mobile_key(field: str = "mobile") -> Func:
+    """A mobile as numbers are compared: digits only, without China's country code. In the database: migration 0002."""
+    return Func(F(field), function="company_mobile", output_field=models.TextField())
+
+
+@keep_history
 class Employee(models.Model):
-    number = models.CharField(max_length=32, unique=True)
+    number = models.CharField(max_length=64, unique=True)
     name = models.CharField(max_length=60)
     entity = models.ForeignKey(LegalEntity, on_delete=models.PROTECT, related_name="employees")
     department = models.ForeignKey(Department, on_delete=models.PROTECT, related_name="employees")
@@ -147,11 +162,14 @@ class Employee(models.Model):
     bank_account = models.CharField(max_length=40, blank=True)
     is_active = models.BooleanField(default=True)
 
+    class Meta:
+        indexes = [models.Index(mobile_key(), condition=~Q(mobile=""), name="employee_mobile")]
+
     def __str__(self) -> str:
         return self.name
 
 
-@pghistory.track()
+@keep_history
 class OutsideIdentity(models.Model):
     """Who a person is in one connected OA. Some products need all three ids."""
 
@@ -166,9 +184,13 @@ class OutsideIdentity(models.Model):
             models.UniqueConstraint(fields=["connection", "userid"], name="one_person_per_userid"),
             models.UniqueConstraint(fields=["connection", "employee"], name="one_userid_per_person"),
         ]
+        indexes = [
+            models.Index(F("connection"), Lower("userid"), name="identity_userid"),
+            models.Index(fields=["unionid"], condition=~Q(unionid=""), name="identity_unionid"),
+        ]
 
 
-@pghistory.track()
+@keep_history
 class Delegation(models.Model):
     """授权代理: while it lasts, `delegate` receives what would go to `principal`. No kind: every document."""
 
@@ -188,6 +210,7 @@ class Delegation(models.Model):
 
 
 __all__ = [
-    "Category", "City", "CityTier", "CostCenter", "CurrencyRate", "Delegation", "Department", "Employee", "Grade",
-    "LegalEntity", "OutsideIdentity", "Project",
+    "Category", "City", "CityTier", "CostCenter", "CurrencyRate", "Delegation", "Department", "DepartmentIdentity",
+    "DirectoryConflict", "DirectoryDecision", "DirectoryDifference", "DirectoryRun", "Employee", "Grade", "LegalEntity",
+    "OutsideIdentity", "Project", "StagedDepartment", "StagedMember",
 ]  # fmt: skip

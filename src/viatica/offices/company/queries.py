@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 from viatica.kernel.errors import Refused
 from viatica.kernel.words import N_
@@ -50,13 +51,12 @@ def identity(employee_id: int, connection_id: int) -> OutsideIdentity | None:
 
 
 def employee_behind(connection_id: int, userid: str) -> Employee | None:
-    """Our person behind the OA's `userid`."""
-    row = (
-        OutsideIdentity.objects.filter(connection_id=connection_id, userid=userid)
-        .select_related("employee")
-        .first()
+    """Our person behind the OA's `userid`; products that do not mind its case send it one way or the other."""
+    rows = OutsideIdentity.objects.alias(key=Lower("userid")).filter(
+        connection_id=connection_id, key=userid.lower()
     )
-    return row.employee if row else None
+    found = {row.userid: row.employee for row in rows.select_related("employee")}
+    return found.get(userid) or (next(iter(found.values())) if len(found) == 1 else None)
 
 
 def colleagues(text: str, *, most: int) -> list[Employee]:

@@ -1,0 +1,1 @@
+"""The company's directory in its OA (通讯录): read, shown as a difference, merged."""
