@@ -7,6 +7,7 @@ READY := .venv/.ready
 WORDS := src/viatica/locale/zh_Hans/LC_MESSAGES/django.mo
 WORD_SOURCES := $(wildcard src/viatica/locale/zh_Hans/parts/*.po)
 SEEDS ?= 1 2 3 4 5
+OAS ?= dingtalk feishu wecom
 # Extra arguments of pytest: make test ARGS="src/viatica/kernel -x"
 ARGS ?=
 WORKERS ?= 2
@@ -50,7 +51,9 @@ bench: setup
 	@exec .venv/bin/python -m benchmarks $(BENCH)
 
 chaos: setup
-	@for seed in $(SEEDS); do .venv/bin/viatica rehearse --oa dingtalk --chaos --seed $$seed || exit 1; done
+	@for seed in $(SEEDS); do for oa in $(OAS); do for mode in A B; do \
+	    .venv/bin/viatica rehearse --oa $$oa --mode $$mode --chaos --seed $$seed || exit 1; \
+	done; done; done
 
 docs: setup
 	@.venv/bin/viatica reference docs/reference

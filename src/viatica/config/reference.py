@@ -12,6 +12,9 @@ from viatica.kernel.errors import ViaticaError
 
 
 def reference(options: argparse.Namespace) -> int:
+    """Into `folder`; beside it what each connector can do, which is kept with the code."""
+    from viatica.connectors import claims
+
     folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (
@@ -20,8 +23,9 @@ def reference(options: argparse.Namespace) -> int:
         ("errors.md", errors_page()),
     ):
         (folder / name).write_text(text)
+    (folder.parent / "connectors.md").write_text(claims.page())
     (folder / "openapi.json").write_text(json.dumps(_openapi(), indent=1, ensure_ascii=False) + "\n")
-    print(f"✓ {folder}: settings, commands, errors, openapi")
+    print(f"✓ {folder}: settings, commands, errors, openapi; {folder.parent / 'connectors.md'}")
     return 0
 
 

@@ -63,7 +63,8 @@ class Rig(ABC, Generic[OA]):
     # Paths as the simulator counts and spoils them; `look` with its method.
     create: ClassVar[str]
     look: ClassVar[str]
-    # How much a form takes, in characters (rare ones may count twice) and in rows; what is left out stands behind the link. None: all of it.
+    # How much a form takes, in characters (rare ones may count twice) and in rows; None: all of it. What is left out
+    # stands behind the link.
     most_text: ClassVar[int | None] = None
     most_lines: ClassVar[int | None] = None
 
@@ -150,8 +151,9 @@ class Rig(ABC, Generic[OA]):
         self.office.work(self.later)
 
     def hours_pass(self) -> None:
-        for later in (60, 600, 3600, 7200):
-            self.work(later)
+        began = self.later
+        for seconds in (60, 600, 3600, 7200):
+            self.work(began + seconds)
 
     def close_the_door(self) -> None:
         """Nothing that is pushed reaches us."""

@@ -36,7 +36,7 @@ TEMPLATES = Term("OA审批", "OA approval")
 _DEVELOPMENT = Term("开发配置", "Development")
 _APPROVALS = ("approval", "desk")
 _PEOPLE = ("directory", "sign_in")
-_HEARD = ("approval", "desk", "directory")
+_HEARD = ("approval", "directory")
 _EVENTS = (
     Event(
         Term("审批实例开始、结束、终止、删除", "Approval started, ended, stopped, deleted"),

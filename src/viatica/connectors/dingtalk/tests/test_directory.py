@@ -197,3 +197,14 @@ def test_directory_that_breaks_off_half_way_changes_nothing(
 
     assert (run.state, run.problem_code) == ("failed", "outside.unavailable")
     assert Employee.objects.filter(is_active=True).count() == 3
+
+
+def test_connection_that_is_not_complete_fails_its_run_and_says_what_is_missing(company: Connection) -> None:
+    company.seal({})
+    company.save()
+
+    run = sync(company, by="system", via="worker", at=AT)
+
+    assert (run.state, run.problem_code) == ("failed", "connectors.connection_incomplete")
+    assert run.problem_params["missing"] == "app_key"
+    assert not Employee.objects.exists()

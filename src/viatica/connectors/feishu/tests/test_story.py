@@ -114,7 +114,10 @@ def test_an_approval_undone_there_is_marked_and_changes_nothing_else(office: Off
     issue = Issue.objects.get()
     assert (issue.kind, issue.params["number"], issue.closed_at) == ("approval.undone", "BX-1", None)
     case = office.case(ref)
-    assert (case.state, case.undone_at is not None) == ("approved", True)  # money may have moved: a person decides
+    assert (case.state, case.undone_at is not None) == (
+        "approved",
+        True,
+    )  # money may have moved: a person decides
     assert len(office.conclusions) == 1
 
 
