@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from viatica.connectors import registry
+from viatica.connectors import claims, registry
 from viatica.kernel.errors import Refused
 from viatica.offices.access import ports as access
 from viatica.offices.approval import ports as approval
@@ -63,3 +63,8 @@ def test_every_connector_says_what_it_can_and_by_what_that_is_proved() -> None:
                     assert f"def {test}(" in (folder / connector.kind / "tests" / path).read_text(), proof
             else:
                 assert claim["why"], name
+
+
+def test_the_table_of_claims_is_the_one_that_is_kept() -> None:
+    kept = Path(registry.__file__).parents[3] / "docs" / "connectors.md"
+    assert kept.read_text(encoding="utf-8") == claims.page(), "run make docs"
