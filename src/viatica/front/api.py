@@ -21,7 +21,7 @@ from ninja.parser import Parser
 
 from viatica.documents.expense.api import router as reports
 from viatica.documents.travel.api import router as trips
-from viatica.front import connections_api, openapi
+from viatica.front import connections_api, directory_api, openapi
 from viatica.front.errors import refuse_unusable
 from viatica.insights.api import router as insights
 from viatica.kernel.errors import BadInput, NotFound, NotSignedIn, ViaticaError
@@ -117,6 +117,7 @@ api.add_router("/vouchers", vouchers)
 api.add_router("/budgets", budgets)
 api.add_router("/notices", notices)
 api.add_router("/connections", connections_api.router)
+api.add_router("/connections", directory_api.router)
 api.add_router("/issues", connections_api.issues)
 api.add_router("/insights", insights)
 

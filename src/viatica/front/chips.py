@@ -37,6 +37,7 @@ CHIPS = {
     "slow": Chip(_("Catching up"), "warn"),
     "failing": Chip(_("Not answering"), "bad"),
     "off": Chip(_("Switched off"), "quiet"),
+    "setting_up": Chip(_("Being set up"), "news"),
 }
 
 

@@ -13,9 +13,10 @@ from django.utils.translation import gettext
 from ninja import Router, Schema, Status
 from pydantic import Field, StringConstraints
 
-from viatica.connectors import registry
-from viatica.front import shown
-from viatica.front.desks.connections import (
+from viatica.front import connections_setup_api as setup
+from viatica.front import exchanges_api, shown
+from viatica.front.desks.connections import checks
+from viatica.front.desks.connections.health import (
     Health,
     Stopped,
     connection_of,
@@ -35,6 +36,7 @@ from viatica.spine.models import Issue
 
 router = Router(tags=["connections"])
 issues = Router(tags=["connections"])
+router.add_router("", exchanges_api.router)
 MOST = 100
 Box = Literal["out", "in"]
 
@@ -45,18 +47,12 @@ class NothingToCompare(Refused):
     hint = N_("Approvals that run here need no comparison.")
 
 
-class NothingToCheck(Refused):
-    code = "connections.nothing_to_check"
-    message = N_("This kind of connection has nothing to check.")
-    hint = N_("Look at its waiting and parked messages instead.")
-
-
 class ConnectionOut(Schema):
     slug: str
     kind: str
     name: str
     uses: list[str]
-    health: str = Field(description="healthy, slow, attention, failing or off.")
+    health: str = Field(description="healthy, slow, attention, failing, off or setting_up.")
     waiting: int = Field(description="Messages on their way.")
     waiting_since: datetime | None = Field(description="Since when the oldest of them waits.")
     parked: int = Field(description="Messages and events that stopped and wait for a person.")
@@ -119,6 +115,20 @@ class IssueOut(Schema):
 @router.get("", response=list[ConnectionOut], summary="Outside systems and how they are (all)")
 def list_connections(request: HttpRequest) -> Any:
     return [_out(health) for health in healths(administered(viewer(request)))]
+
+
+@router.post(
+    "", response={201: setup.SetupOut}, summary="Begin a connection; it is off until it is switched on"
+)
+def create_connection(request: HttpRequest, body: setup.NewIn) -> Any:
+    return setup.create(request, body)
+
+
+@router.get(
+    "/kinds", response=list[setup.KindOut], summary="What can be connected, and what each asks for (all)"
+)
+def list_kinds(request: HttpRequest) -> Any:
+    return setup.kinds(request)
 
 
 @router.get("/{slug}", response=ConnectionOut, summary="One outside system")
@@ -191,18 +201,9 @@ def compare(request: HttpRequest, slug: Slug) -> Any:
     summary="Credentials, permissions and forms, asked of the product itself (some seconds)",
 )
 def check(request: HttpRequest, slug: Slug) -> Any:
-    connection = connection_of(viewer(request), slug)
-    checker = registry.of(connection.kind).check
-    if checker is None:
-        raise NothingToCheck()
+    found = checks.ask(connection_of(viewer(request), slug))
     return [
-        CheckLine(
-            name=one.name,
-            ok=one.ok,
-            said=_filled(one.said, one.params),
-            remedy=_filled(one.remedy, one.params),
-        )
-        for one in checker(connection)
+        CheckLine(name=one.name, ok=one.ok, said=one.said, remedy=one.remedy) for one in checks.lines(found)
     ]
 
 
@@ -211,6 +212,9 @@ def list_issues(request: HttpRequest) -> Any:
     asker = viewer(request)
     administered(asker)
     return [_issue(one) for one in issues_for(asker)[:MOST]]
+
+
+router.add_router("", setup.router)
 
 
 def _out(health: Health) -> ConnectionOut:

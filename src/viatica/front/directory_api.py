@@ -115,7 +115,7 @@ def list_directory_runs(request: HttpRequest, slug: Slug, page: Query[Listing]) 
 def start_directory_run(request: HttpRequest, slug: Slug) -> Any:
     def run(asker: Viewer, at: datetime) -> StartedOut:
         connection = connection_of(asker, slug)
-        ports.port_for(connection)
+        ports.need_directory(connection)
         return StartedOut(is_new=scheduling.sync_soon(connection.slug, by=asker.actor))
 
     return Status(202, write_once(request, run))

@@ -1,7 +1,9 @@
 from django.urls import path
 
 from viatica.front import language, outside_doors, pictures, sign_in
-from viatica.front.desks import approvals, connections, finance, mine, notices, search
+from viatica.front.desks import approvals, finance, mine, notices, search
+from viatica.front.desks.connections import exchange_pages, setup
+from viatica.front.desks.connections import pages as connections
 from viatica.front.papers import reports, trips
 
 app_name = "front"
@@ -58,7 +60,11 @@ urlpatterns = [
     path("finance/batches/<str:number>/paid", finance.batch_paid, name="batch_paid"),
     path("finance/batches/<str:number>/take-out", finance.batch_take_out, name="batch_take_out"),
     path("connections", connections.page, name="connections"),
+    path("connections/new", setup.new, name="connection_new"),
     path("connections/<slug:slug>", connections.one, name="connection"),
+    path("connections/<slug:slug>/setup/<str:step>", setup.setup, name="connection_setup"),
+    path("connections/<slug:slug>/exchanges", exchange_pages.search, name="exchanges"),
+    path("connections/<slug:slug>/exchanges/<str:key>", exchange_pages.one, name="exchange"),
     path("connections/<slug:slug>/replay", connections.replay, name="replay"),
     path("connections/<slug:slug>/compare", connections.compare, name="compare"),
     path("connections/<slug:slug>/check", connections.check, name="check"),
@@ -68,5 +74,6 @@ urlpatterns = [
     path("notices/read", notices.read_all, name="notices_read"),
     path("search", search.page, name="search"),
     path("paper/<str:kind>/<str:key>", search.paper, name="paper"),
+    path("paper/<str:kind>/<str:key>/exchanges", exchange_pages.of_paper, name="paper_exchanges"),
     path("files/<str:token>.png", pictures.by_token, name="picture_by_token"),
 ]

@@ -37,7 +37,7 @@ VALUES: dict[str, Any] = {
     "slug": "dingtalk",
     "notice_id": 1,
 }
-NAMES = {"username": "owner", "token": "x", "kind": "expense_report", "key": "1"}
+NAMES = {"username": "owner", "token": "x", "kind": "expense_report", "key": "1", "step": "switch"}
 
 
 def every_door() -> Iterator[tuple[str, str]]:

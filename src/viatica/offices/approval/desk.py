@@ -20,7 +20,7 @@ from viatica.kernel.words import N_
 from viatica.offices.approval import boards, casefile, errors, services, telling
 from viatica.offices.approval.boards import Drawn
 from viatica.offices.approval.casefile import CaseFile
-from viatica.offices.approval.models import Case, Item
+from viatica.offices.approval.models import Case, Item, ItemState
 from viatica.offices.approval.ports import DeskDecision, Shown, desk_for
 from viatica.offices.company.models import Employee, OutsideIdentity
 from viatica.spine import exchanges, facts, issues
@@ -140,7 +140,7 @@ def _raise_not_seen(drawn: Drawn, desk: Connection, refused: Mapping[str, str]) 
     unseen = [(who, NOT_KNOWN, "") for who in drawn.missing]
     for key, reason in refused.items():
         item = drawn.items[key]
-        if item.approver is not None:
+        if item.approver is not None and item.state == ItemState.OPEN:
             unseen.append((item.approver, NOT_REACHED, reason))
     for who, message, reason in unseen:
         issues.raise_issue(

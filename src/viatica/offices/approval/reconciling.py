@@ -79,7 +79,7 @@ def _compare(case: Case, state: CaseState | None, at: datetime, report: Reconcil
         if ours != case.state or case.instance_id is None:
             report.healed.append(drift)
         return
-    if state.status is CaseStatus.RUNNING:
+    if state.status is CaseStatus.RUNNING and port_for(case.connection).can.withdraw:
         # Ended here, running there: our withdrawal has not arrived. Send it again; a second one does no harm.
         outbox.put(
             kind="approval.withdraw", lane=str(case.ref), payload={"case": case.pk, "reason": ""}, at=at,

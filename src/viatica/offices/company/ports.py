@@ -96,9 +96,13 @@ def has_directory(kind: str) -> bool:
     return kind in _factories
 
 
-def port_for(connection: Connection) -> DirectoryPort:
+def need_directory(connection: Connection) -> None:
     """Raises NoDirectory when no connector of that kind is installed."""
-    factory = _factories.get(connection.kind)
-    if factory is None:
+    if not has_directory(connection.kind):
         raise NoDirectory(kind=connection.kind)
-    return factory(connection)
+
+
+def port_for(connection: Connection) -> DirectoryPort:
+    """Raises NoDirectory, and what the connector says of a connection that is not complete."""
+    need_directory(connection)
+    return _factories[connection.kind](connection)

@@ -39,7 +39,7 @@ from viatica.offices.company.directory.parts import read_part
 from viatica.offices.company.directory.placing import place
 from viatica.offices.company.directory.statements import execute, rows
 from viatica.offices.company.directory.terms import Terms, last_applied, terms_of
-from viatica.offices.company.ports import DirectoryChange, NoDirectory
+from viatica.offices.company.ports import DirectoryChange
 from viatica.spine import facts, issues
 from viatica.spine.models import Connection
 from viatica.spine.outcomes import Done, Later, Outcome
@@ -57,8 +57,7 @@ SELECT (SELECT count(*) FROM company_stagedmember WHERE run_id = %(run)s AND man
 
 def sync(connection: Connection, *, by: str, via: str, at: datetime) -> DirectoryRun:
     """A full run, as far as it may go by itself. How it ended is the run's `state`; raises Busy, and NoDirectory."""
-    if not ports.has_directory(connection.kind):
-        raise NoDirectory(kind=connection.kind)
+    ports.need_directory(connection)
     with locking.only_one(connection):
         _bury_dead(connection, at)
         run = DirectoryRun.objects.create(connection=connection, started_by=by, started_at=at)
