@@ -14,6 +14,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "viatica.config.settings"
 
 from viatica.config.database import ensure_database, forget_dead_tests
 
+pytest.register_assert_rewrite("viatica.connectors.testing", "viatica.connectors.conformance")
+
 # Tests kill processes, never the machine: what the kernel has is safe enough, and much faster.
 if "DATABASE_URL" not in os.environ:
     forget_dead_tests(

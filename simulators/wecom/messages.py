@@ -135,7 +135,7 @@ class Messages:
         if task_id and not TASK_ID.fullmatch(task_id):
             raise bad("task_id holds up to 128 of 0-9A-Za-z_-@")
         if task_id in self.postbox.task_ids:
-            raise bad("task_id is not new")
+            raise Refusal(42014, "taskid has existed or empty or exceed max len")
 
     def _recipients(self, fields: Fields) -> tuple[list[str], dict[str, str]]:
         """Who gets it, and who was named in vain: partly invalid is a success."""

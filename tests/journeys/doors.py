@@ -21,23 +21,36 @@ from tests.journeys.conftest import AT, Company, Desk, taxi
 from viatica.documents.expense.models import ExpenseReport
 from viatica.documents.search import pairs
 from viatica.documents.travel.models import TravelRequest
+from viatica.front.desks.connections.changes import version_of
 from viatica.offices.access.models import Grant, Role, User
 from viatica.offices.approval import queries as approvals
-from viatica.offices.company.models import Department, Employee, Grade, LegalEntity
+from viatica.offices.company.models import (
+    Department,
+    DirectoryConflict,
+    DirectoryDifference,
+    DirectoryRun,
+    Employee,
+    Grade,
+    LegalEntity,
+    StagedDepartment,
+    StagedMember,
+)
 from viatica.offices.invoices import services as invoices
 from viatica.offices.invoices.models import Invoice
 from viatica.offices.notices.models import Notice
 from viatica.offices.payment import queries as payments
 from viatica.offices.payment import services as payment
 from viatica.offices.payment.models import PaymentBatch, PaymentOrder
-from viatica.spine import issues, outbox
-from viatica.spine.models import Connection, Fact, OutboxMessage
+from viatica.spine import inbox, issues, outbox
+from viatica.spine.models import Connection, Fact, InboxEvent, OutboxMessage
 
 TITLE = "并购机密拜访"
 BUDGET = "销售部 2026 四季度"
 ACCOUNT = "6225880123456789"
 SELLER = "机密酒店"
 PARKED = "对方没有打开权限"
+NEWCOMER = "机密新人"
+TWIN = "机密双胞"
 
 ROLES = (
     "nobody", "owner", "colleague", "approver", "stranger", "foreigner", "outpost", "auditor", "administrator",
@@ -114,6 +127,8 @@ def build_world(desk: Desk) -> World:
         [_order(batched).pk], entity_id=company.entity.pk, actor=company.viewer("cashier"), at=desk.at
     )
     connection, parked = _connection(company)
+    inbox.store(connection, "approval.came", {"event": "approval.came"}, AT)
+    InboxEvent.objects.filter(event_id="approval.came").update(ref=str(asked.ref), state="done")
     every: list[Model] = [draft, asked, to_audit, to_pay, batched, trip_draft, trip_asked, batch]
     for row in every:
         row.refresh_from_db()
@@ -180,7 +195,30 @@ def _connection(company: Company) -> tuple[Connection, OutboxMessage]:
         key="unreachable:dingtalk", kind="connection.unreachable", message="{connection}: {reason}",
         params={"connection": "钉钉", "reason": PARKED}, ref=None, at=AT,
     )  # fmt: skip
+    _directory(connection)
     return connection, OutboxMessage.objects.get(pk=message_id)
+
+
+def _directory(connection: Connection) -> None:
+    """A run that waits for a yes, and somebody who cannot be told apart."""
+    run = DirectoryRun.objects.create(
+        connection=connection,
+        state="staged",
+        started_by="system",
+        started_at=AT,
+        read_at=AT,
+        people=1,
+        departments=1,
+    )
+    StagedDepartment.objects.create(run=run, outside_id="1", name="苏州")
+    StagedMember.objects.create(run=run, userid="ou_new", name=NEWCOMER, department_ids=["1"])
+    DirectoryDifference.objects.create(
+        run=run, subject="person", kind="added", outside_id="ou_new", name=NEWCOMER, place="苏州"
+    )
+    DirectoryConflict.objects.create(
+        connection=connection, userid="ou_twin", name=TWIN, reason="same_mobile", opened_at=AT,
+        others=[{"userid": "ou_other", "name": "另一位", "employee": None, "number": "9"}],
+    )  # fmt: skip
 
 
 # Knocking
@@ -346,12 +384,47 @@ def message(world: World) -> dict[str, Any]:
     return {**slug(world), "box": "out", "message_id": world.parked.pk}
 
 
+def exchange(world: World) -> dict[str, Any]:
+    """What came in about the paper that waits for its approver."""
+    event = InboxEvent.objects.get(connection=world.connection, ref=str(world.asked.ref))
+    return {**slug(world), "key": f"in-{event.pk}"}
+
+
+def directory_run(world: World) -> dict[str, Any]:
+    return {
+        **slug(world),
+        "run_id": DirectoryRun.objects.filter(connection=world.connection).earliest("pk").pk,
+    }
+
+
 def item(of: str = "asked", **more: Any) -> Values:
     return lambda world: {"item": world.item(getattr(world, of)), **more}
 
 
 def invoice(of: str) -> Values:
     return lambda world: {"invoice_id": getattr(world, of).pk}
+
+
+CREDENTIALS = {"app_key": "dingabc", "app_secret": "secret"}
+
+
+def seen(more: dict[str, Any]) -> Values:
+    """A change of the connection, made from how it is."""
+    return lambda world: {
+        "version": version_of(world.company.viewer("administrator"), world.connection), **more,
+    }  # fmt: skip
+
+
+def entity(world: World) -> dict[str, Any]:
+    return {**slug(world), "code": "SZ"}
+
+
+def paper_kind(world: World) -> dict[str, Any]:
+    return {**slug(world), "kind": ExpenseReport.KIND}
+
+
+def setup_step(step: str) -> Values:
+    return lambda world: {**slug(world), "step": step}
 
 
 OWNER_ONLY = {"owner": 200, "sees": 403, "rest": 404}
@@ -491,6 +564,59 @@ API: dict[str, Door] = {
     ),
     "POST /connections/{slug}/reconcile": door(slug, **{**ADMINISTERS, "administrator": 202}),
     "GET /connections/{slug}/check": door(slug, **ADMINISTERS),
+    "GET /connections/{slug}/exchanges": door(slug, **ADMINISTERS).telling(marker="approval.came"),
+    "GET /connections/{slug}/exchanges/{key}": door(exchange, **ADMINISTERS).telling(marker="approval.came"),
+    "GET /connections/exchanges/{kind}/{key}": door(
+        lambda world: {"kind": world.asked.KIND, "key": world.asked.pk},
+        administrator=200,
+        outpost=404,
+        rest=403,
+    ).telling(marker="approval.came"),
+    "GET /connections/kinds": door(administrator=200, outpost=200, rest=403),
+    "POST /connections": door(
+        None, lambda world: {"kind": "feishu", "uses": ["messages"]}, administrator=201, outpost=201, rest=403
+    ),
+    "GET /connections/{slug}/setup": door(slug, **ADMINISTERS).telling(marker="钉钉"),
+    "PUT /connections/{slug}/use": door(slug, seen({"uses": ["messages"]}), **ADMINISTERS),
+    "PUT /connections/{slug}/credentials": door(slug, seen({"values": CREDENTIALS}), **ADMINISTERS),
+    # Its credentials are not there, so the check that comes first fails.
+    "POST /connections/{slug}/on": door(
+        slug, seen({"entities": []}), **{**ADMINISTERS, "administrator": 422}
+    ),
+    "POST /connections/{slug}/off": door(slug, seen({}), **ADMINISTERS),
+    "PUT /connections/{slug}/entities/{code}": door(entity, seen({}), **ADMINISTERS),
+    "DELETE /connections/{slug}/entities/{code}": door(
+        entity, **{**ADMINISTERS, "administrator": 409}
+    ).telling(query="?version=0123456789abcdef"),
+    # What DingTalk's own answer would need (its credentials) is not there: said, not done.
+    "GET /connections/{slug}/forms/{kind}": door(paper_kind, **{**ADMINISTERS, "administrator": 400}).telling(
+        query="?code=PROC-1"
+    ),
+    "PUT /connections/{slug}/forms/{kind}": door(
+        paper_kind, seen({"code": "PROC-1", "fields": {}}), **{**ADMINISTERS, "administrator": 400}
+    ),
+    "GET /connections/{slug}/directory/runs": door(slug, **ADMINISTERS),
+    "POST /connections/{slug}/directory/runs": door(slug, **{**ADMINISTERS, "administrator": 202}),
+    "GET /connections/{slug}/directory/runs/{run_id}": door(directory_run, **ADMINISTERS),
+    "GET /connections/{slug}/directory/runs/{run_id}/differences": door(directory_run, **ADMINISTERS).telling(
+        marker=NEWCOMER
+    ),
+    "POST /connections/{slug}/directory/runs/{run_id}/apply": door(
+        directory_run, lambda world: {}, **ADMINISTERS
+    ),
+    "POST /connections/{slug}/directory/runs/{run_id}/discard": door(directory_run, **ADMINISTERS),
+    "GET /connections/{slug}/directory/conflicts": door(slug, **ADMINISTERS).telling(marker=TWIN),
+    "POST /connections/{slug}/directory/conflicts/resolve": door(
+        slug,
+        lambda world: {"userid": "ou_twin", "employee": "owner"},
+        **{**ADMINISTERS, "administrator": 204},
+    ),
+    "POST /connections/{slug}/directory/conflicts/keep-apart": door(
+        slug, lambda world: {"userid": "ou_twin"}, **{**ADMINISTERS, "administrator": 204}
+    ),
+    "POST /connections/{slug}/directory/conflicts/leave-out": door(
+        slug, lambda world: {"userid": "ou_twin"}, **{**ADMINISTERS, "administrator": 204}
+    ),
     "GET /issues": door(administrator=200, outpost=200, rest=403).telling(
         shows=frozenset({"administrator"}), marker=PARKED
     ),
@@ -615,6 +741,16 @@ PAGES: dict[str, Door] = {
         shows=frozenset({"administrator"}), marker=PARKED
     ),
     "GET front:connection": door(slug, **PAGE_ADMINISTERS).telling(marker=PARKED),
+    "GET front:connection_new": door(administrator=200, outpost=200, rest=403),
+    "POST front:connection_new": door(
+        None, lambda world: {"kind": "feishu", "uses": "messages"}, administrator=302, outpost=302, rest=403
+    ),
+    "GET front:connection_setup": door(setup_step("switch"), **PAGE_ADMINISTERS).telling(marker="钉钉"),
+    "POST front:connection_setup": door(
+        setup_step("credentials"), seen(CREDENTIALS), **DONE_BY_ADMINISTRATOR
+    ),
+    "GET front:exchanges": door(slug, **PAGE_ADMINISTERS).telling(marker="钉钉"),
+    "GET front:exchange": door(exchange, **PAGE_ADMINISTERS).telling(marker="approval.came"),
     "POST front:replay": door(
         slug, lambda world: {"what": "one", "message": f"out:{world.parked.pk}"}, **DONE_BY_ADMINISTRATOR
     ),
@@ -626,6 +762,12 @@ PAGES: dict[str, Door] = {
     "GET front:notice": door(lambda world: {"notice_id": world.notice}, rest=302),
     "POST front:notices_read": door(rest=302),
     "GET front:search": door(**ALL).telling(query="?q=机密", shows=SEES),
+    "GET front:paper_exchanges": door(
+        lambda world: {"kind": world.asked.KIND, "key": world.asked.pk},
+        administrator=200,
+        outpost=404,
+        rest=403,
+    ).telling(marker="BX2026"),
     "GET front:paper": door(
         lambda world: {"kind": world.asked.KIND, "key": world.asked.pk}, sees=302, rest=404
     ).telling(marker="BX2026"),

@@ -15,7 +15,15 @@ from tests.journeys.doors import API, World
 from viatica.kernel.refs import Ref
 from viatica.offices.approval import services as approval
 from viatica.offices.budget.models import Budget
-from viatica.offices.company.models import City, CurrencyRate, Employee, Project
+from viatica.offices.company.models import (
+    City,
+    CurrencyRate,
+    DirectoryConflict,
+    DirectoryDifference,
+    DirectoryRun,
+    Employee,
+    Project,
+)
 from viatica.offices.notices import services as notices
 from viatica.offices.payment import queries as payments
 from viatica.offices.payment import services as payment
@@ -49,6 +57,11 @@ COSTS: dict[str, tuple[int, str]] = {
     "GET /notices": (3, "owner"),
     "GET /connections": (6, "administrator"),
     "GET /connections/{slug}/parked": (6, "administrator"),
+    "GET /connections/{slug}/directory/runs": (3, "administrator"),
+    "GET /connections/{slug}/directory/runs/{run_id}/differences": (4, "administrator"),
+    "GET /connections/{slug}/directory/conflicts": (3, "administrator"),
+    "GET /connections/{slug}/exchanges": (4, "administrator"),
+    "GET /connections/exchanges/{kind}/{key}": (6, "administrator"),
     "GET /issues": (4, "administrator"),
     "GET /insights/documents": (4, "auditor"),
 }
@@ -84,6 +97,7 @@ def grow(world: World, first: int, beyond: int) -> None:
             end=date(2027, 4, 1), amount="1",
         )  # fmt: skip
         _stopped(world.connection, n)
+        _read(world.connection, n)
         Connection.objects.create(slug=f"s{n}", kind="toy", name=f"s{n}")
 
 
@@ -114,6 +128,19 @@ def _stopped(connection: Connection, n: int) -> None:
     )  # fmt: skip
 
 
+def _read(connection: Connection, n: int) -> None:
+    run = DirectoryRun.objects.filter(connection=connection).earliest("pk")
+    DirectoryRun.objects.create(
+        connection=connection, scope="part", state="applied", started_by="system", started_at=AT
+    )
+    DirectoryDifference.objects.create(
+        run=run, subject="person", kind="added", outside_id=f"u{n}", name=f"u{n}"
+    )
+    DirectoryConflict.objects.create(
+        connection=connection, userid=f"u{n}", name=f"u{n}", reason="same_mobile", opened_at=AT
+    )
+
+
 def costs(world: World) -> Iterator[tuple[str, int, int]]:
     """Each list with its statements and the length of its answer."""
     for name, (_cost, role) in COSTS.items():
@@ -133,7 +160,15 @@ def test_every_list_is_measured() -> None:
     }
     single |= {"/reports/{number}/audit", "/reports/{number}/payment", "/reports/{number}/lines/{no}/picture"}
     single |= {"/invoices/{invoice_id}/file", "/payments/batches/{number}", "/payments/batches/{number}/file"}
-    single |= {"/connections/{slug}", "/connections/{slug}/check"}
+    single |= {
+        "/connections/{slug}",
+        "/connections/{slug}/check",
+        "/connections/{slug}/directory/runs/{run_id}",
+        "/connections/{slug}/exchanges/{key}",
+        "/connections/{slug}/setup",
+        "/connections/{slug}/forms/{kind}",
+        "/connections/kinds",
+    }
     lists = {name for name in API if name.startswith("GET ") and name.removeprefix("GET ") not in single}
     assert {name.split("?")[0] for name in COSTS} == lists
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from simulators.dingtalk import testing as dingtalk
 from simulators.dingtalk.tests.official import Official
@@ -81,7 +81,7 @@ def test_an_approver_reads_and_decides(chromium: Browser, house: House, size: st
             assert look(page) == (0, [], [])
         page.goto(f"{base}{addresses['list']}")
         page.locator("a.row").first.click()
-        assert page.url == f"{base}{addresses['task']}"
+        page.wait_for_url(f"{base}{addresses['task']}")
         assert look(page) == (0, [], [])
         for summary in page.locator(".actions summary").all():
             summary.click()
@@ -90,8 +90,8 @@ def test_an_approver_reads_and_decides(chromium: Browser, house: House, size: st
             assert look(page) == (0, [], [])
         page.locator(".actions summary").last.click()
         page.get_by_role("button", name="同意", exact=True).click()
+        expect(page.locator("ol.flow").first).to_contain_text("已同意")
         assert page.url == f"{base}{addresses['task']}"
-        assert "已同意" in page.locator("ol.flow").first.inner_text()
     page.close()
 
 
