@@ -177,7 +177,7 @@ GUIDE = Guide(
         ),
         Credential(
             "contacts_token",
-            Term("Token", "of the address book sync"),
+            Term("通讯录同步 Token", "Token of the address book sync"),
             CONTACTS,
             is_required=False,
             uses=("directory",),
@@ -186,7 +186,7 @@ GUIDE = Guide(
         ),
         Credential(
             "contacts_aes_key",
-            Term("EncodingAESKey", "of the address book sync"),
+            Term("通讯录同步 EncodingAESKey", "EncodingAESKey of the address book sync"),
             CONTACTS,
             is_required=False,
             uses=("directory",),

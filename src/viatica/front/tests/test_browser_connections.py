@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 from simulators.dingtalk.testing import Running, running
 from viatica.connectors.dingtalk import client
 from viatica.connectors.tokens import TokenCache
+from viatica.front.tests import test_browser
 from viatica.front.tests.conftest import AT
-from viatica.front.tests.test_browser import World, chromium, look, patience, window, world
+from viatica.front.tests.test_browser import World, chromium, patience, window, world
 from viatica.offices.company import ports
 from viatica.offices.company.directory import running as directory
 from viatica.offices.company.models import LegalEntity, OutsideIdentity
@@ -69,6 +70,12 @@ def test_the_whole_path(
         page.locator("a.exchange").first.click()
         look(page, "connection-exchange", size, variant)
     assert LegalEntity.objects.get().connection == Connection.objects.get(is_active=True)
+
+
+def look(page: Page, name: str, size: str, variant: str = "") -> None:
+    """Also where no scripts tell that the page is there."""
+    page.wait_for_load_state()
+    test_browser.look(page, name, size, variant)
 
 
 def press(page: Page) -> None:

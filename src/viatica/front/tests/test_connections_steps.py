@@ -332,3 +332,11 @@ def test_a_desk_that_cannot_decide_says_so(house: House, sim: Running) -> None:
     browser.post(step(draft, "rehearsal"), {"what": "end", "once": "y"})
     assert sim.centre_tasks("zhangsan") == []
     assert facts_of(draft)[-1] == "connection.rehearsal_ended"
+
+
+def test_a_page_is_saved_over_there_only_when_its_keys_are_here(house: House, sim: Running) -> None:
+    browser = house.client("administrator")
+    draft = begin(browser)
+    assert "回到" not in text_of(browser.get(step(draft, "check")))
+    enter(house, browser, draft, sim)
+    assert "回到" in text_of(browser.get(step(draft, "check")))

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from viatica.connectors.guide import Credential, Guide, Ours
+from viatica.connectors.guide import Credential, Guide, Ours, Place
 from viatica.front.desks.connections import checks, mapping, rehearsal
 from viatica.front.desks.connections.checks import Checked
 from viatica.front.desks.connections.products import credentials, secrets_of
@@ -111,6 +111,16 @@ def lacking(connection: Connection, guide: Guide) -> list[Credential]:
         for one in credentials(connection, guide)
         if one.is_required and not (secrets.get(one.name) or connection.settings.get(one.name))
     ]
+
+
+def has_all_of(place: Place, connection: Connection, guide: Guide) -> bool:
+    """Whether every credential that a page of the console shows is here, needed or not."""
+    there = {**connection.settings, **secrets_of(connection)}
+    return all(
+        there.get(one.name)
+        for one in credentials(connection, guide)
+        if one.is_required or one.where.word.startswith(place.title.word)
+    )
 
 
 def address(ours: Ours, connection: Connection) -> str:

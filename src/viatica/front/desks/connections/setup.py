@@ -132,6 +132,9 @@ def _places(connection: Connection, guide: Guide) -> list[dict[str, Any]]:
             "url": one.place.url,
             "says": gettext(one.place.says),
             "is_tried": one.place.is_tried_at_once,
+            "can_be_tried": one.place.is_tried_at_once
+            and one.place.only is not Hears.LONG_CONNECTION
+            and path.has_all_of(one.place, connection, guide),
             "is_line": one.place.only is Hears.LONG_CONNECTION,
             "addresses": [(said(part.term), path.address(part.ours, connection)) for part in one.addresses],
             "permissions": [(said(part.term), part.code) for part in one.permissions],
@@ -167,7 +170,7 @@ def _check(request: SignedIn, connection: Connection, guide: Guide) -> HttpRespo
         write_once(request, lambda at: _kept(request, connection, found, at))
         if not request.htmx:
             return HttpResponseRedirect(_step(connection.slug, "check"))
-    left_open = [one for one in _places(connection, guide) if one["is_tried"] and not one["is_line"]]
+    left_open = [one for one in _places(connection, guide) if one["can_be_tried"]]
     return _page(request, connection, guide, "check", {"left_open": left_open})
 
 
