@@ -250,6 +250,10 @@ class Door:
         return self.answers["rest"]
 
     @property
+    def is_passable(self) -> bool:
+        return any(self.answer(role) < 400 for role in ROLES[1:])
+
+    @property
     def doer(self) -> str:
         """Somebody who is let in."""
         return next(role for role in ("owner", "approver", "cashier", *ROLES[1:]) if self.answer(role) < 400)

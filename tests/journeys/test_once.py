@@ -15,7 +15,12 @@ from tests.journeys.test_at_once import at_once
 from viatica.documents.expense.models import ExpenseReport
 from viatica.spine.models import IdempotencyKey
 
-WRITES = [name for name in API if not name.startswith("GET ")]
+# These say how things shall be: said twice, they are so, and no row tells how often it was said.
+STATES = {"PUT /connections/{slug}/entities/{code}"}
+# A door that this world gives nobody a reason to pass is measured in its own room.
+WRITES = [
+    name for name in API if not name.startswith("GET ") and API[name].is_passable and name not in STATES
+]
 
 
 @pytest.mark.parametrize("room", sorted({name.split("/")[1].split(" ")[0] for name in WRITES}))

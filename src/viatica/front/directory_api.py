@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from ninja import Query, Router, Schema, Status
 from pydantic import Field, StringConstraints
 
+from viatica.front.desks.connections import changes
 from viatica.front.desks.connections.health import connection_of
 from viatica.kernel.errors import NotFound
 from viatica.offices.access.doors import viewer, write_once
@@ -23,6 +24,7 @@ from viatica.offices.company import ports
 from viatica.offices.company.directory import conflicts, queries, running, scheduling
 from viatica.offices.company.directory.models import DirectoryRun, Kind, Subject
 from viatica.offices.company.models import Employee
+from viatica.spine.models import Connection
 
 router = Router(tags=["directory"])
 
@@ -114,7 +116,7 @@ def list_directory_runs(request: HttpRequest, slug: Slug, page: Query[Listing]) 
 )
 def start_directory_run(request: HttpRequest, slug: Slug) -> Any:
     def run(asker: Viewer, at: datetime) -> StartedOut:
-        connection = connection_of(asker, slug)
+        connection = _own(asker, slug)
         ports.need_directory(connection)
         return StartedOut(is_new=scheduling.sync_soon(connection.slug, by=asker.actor))
 
@@ -154,7 +156,7 @@ def list_directory_differences(request: HttpRequest, slug: Slug, run_id: Id, pag
 )
 def apply_directory_run(request: HttpRequest, slug: Slug, run_id: Id, body: ApplyIn) -> Any:
     def run(asker: Viewer, at: datetime) -> RunOut:
-        found = queries.run_of(connection_of(asker, slug), run_id)
+        found = queries.run_of(_own(asker, slug), run_id)
         return _run(running.apply(found.pk, by=asker.actor, via="api", at=at, anyway=body.anyway))
 
     return write_once(request, run)
@@ -165,7 +167,7 @@ def apply_directory_run(request: HttpRequest, slug: Slug, run_id: Id, body: Appl
 )
 def discard_directory_run(request: HttpRequest, slug: Slug, run_id: Id) -> Any:
     def run(asker: Viewer, at: datetime) -> RunOut:
-        found = queries.run_of(connection_of(asker, slug), run_id)
+        found = queries.run_of(_own(asker, slug), run_id)
         return _run(running.discard(found.pk, by=asker.actor, via="api", at=at))
 
     return write_once(request, run)
@@ -196,7 +198,7 @@ def list_directory_conflicts(request: HttpRequest, slug: Slug, page: Query[Listi
 def resolve_directory_conflict(request: HttpRequest, slug: Slug, body: ResolveIn) -> Any:
     def run(asker: Viewer, at: datetime) -> None:
         conflicts.resolve(
-            connection=connection_of(asker, slug), userid=body.userid, employee=_employee(asker, body.employee),
+            connection=_own(asker, slug), userid=body.userid, employee=_employee(asker, body.employee),
             actor=asker.actor, via="api", at=at,
         )  # fmt: skip
 
@@ -212,7 +214,7 @@ def resolve_directory_conflict(request: HttpRequest, slug: Slug, body: ResolveIn
 def keep_directory_members_apart(request: HttpRequest, slug: Slug, body: MemberIn) -> Any:
     def run(asker: Viewer, at: datetime) -> None:
         conflicts.keep_apart(
-            connection=connection_of(asker, slug), userid=body.userid, actor=asker.actor, via="api", at=at
+            connection=_own(asker, slug), userid=body.userid, actor=asker.actor, via="api", at=at
         )
 
     write_once(request, run)
@@ -227,11 +229,18 @@ def keep_directory_members_apart(request: HttpRequest, slug: Slug, body: MemberI
 def leave_directory_member_out(request: HttpRequest, slug: Slug, body: MemberIn) -> Any:
     def run(asker: Viewer, at: datetime) -> None:
         conflicts.leave_out(
-            connection=connection_of(asker, slug), userid=body.userid, actor=asker.actor, via="api", at=at
+            connection=_own(asker, slug), userid=body.userid, actor=asker.actor, via="api", at=at
         )
 
     write_once(request, run)
     return Status(204, None)
+
+
+def _own(asker: Viewer, slug: str) -> Connection:
+    """For a change: all that it serves and leads is the asker's, as on the page. Raises NotFound, ServesOthers."""
+    connection = connection_of(asker, slug)
+    changes.need_all(asker, connection)
+    return connection
 
 
 def _employee(asker: Viewer, number: str) -> Employee:

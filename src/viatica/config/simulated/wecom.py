@@ -14,7 +14,7 @@ class WeCom:
     name = "企业微信"
     english = "WeCom"
     uses: tuple[str, ...] = ("approval", "messages", "directory", "sign_in")
-    secrets: tuple[str, ...] = ("secret", "token", "aes_key")
+    secrets: tuple[str, ...] = ("secret", "token", "aes_key", "contacts_token", "contacts_aes_key")
     codes = "template_ids"
     creating = "/cgi-bin/oa/applyevent"
     running = "RUNNING"
@@ -56,6 +56,9 @@ class WeCom:
             "base_url": facts["base_url"],
             "corp_id": facts["corp_id"],
             "agent_id": str(facts["agent_id"]),
+            "authorize_url": facts["authorize_url"],
+            "sso_url": facts["sso_url"],
+            "number_attribute": "工号",
         }
 
     def agreeing(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -73,7 +74,7 @@ class FeishuApproval:
         """By Feishu's code or, where its answer was lost, by our number, which is the instance's uuid."""
         found = self.instance(case.instance_id or case.number)
         if found is not None:
-            return found.state
+            return standing(found)
         return CaseState(case.instance_id, None, CaseStatus.GONE) if case.instance_id else None
 
     def instance(self, code_or_number: str) -> Instance | None:
@@ -136,6 +137,13 @@ class FeishuApproval:
         """
         codes = {one.approval_code: one.kind for one in self.maps.values()}
         return [kind for code, kind in codes.items() if self.client.subscribe(code)]
+
+
+def standing(found: Instance) -> CaseState:
+    """What it means for us: one whose approval was undone runs once more, but what was approved stands no longer."""
+    if found.is_reverted and found.state.status is CaseStatus.RUNNING:
+        return replace(found.state, status=CaseStatus.WITHDRAWN)
+    return found.state
 
 
 def _ms(at: datetime) -> int:

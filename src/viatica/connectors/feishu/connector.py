@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from viatica.connectors.feishu import directory, doctor, external, translate
-from viatica.connectors.feishu.approvals import FeishuApproval
+from viatica.connectors.feishu.approvals import FeishuApproval, standing
 from viatica.connectors.feishu.callbacks import door
 from viatica.connectors.feishu.client import FeishuSetup
 from viatica.connectors.feishu.desk import FeishuDesk
@@ -46,7 +46,7 @@ def translate_event(connection: Connection, body: dict[str, Any], at: datetime) 
 
 def _look(connection: Connection, instance_id: str) -> CaseState | None:
     found = FeishuApproval(connection).instance(instance_id)
-    return found.state if found else None
+    return standing(found) if found else None
 
 
 def reconcile(connection: Connection, at: datetime) -> ReconcileReport:

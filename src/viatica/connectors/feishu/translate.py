@@ -331,12 +331,7 @@ class Instance:
 
 def instance(data: Json) -> Instance:
     """From 获取单个审批实例详情's `data`."""
-    status, is_reverted = (
-        CASE_STATUS.get(str(data.get("status") or "").upper(), CaseStatus.RUNNING),
-        data.get("reverted"),
-    )
-    if is_reverted is True and status is CaseStatus.RUNNING:
-        status = CaseStatus.WITHDRAWN  # it runs once more, but what was approved stands no longer
+    status = CASE_STATUS.get(str(data.get("status") or "").upper(), CaseStatus.RUNNING)
     state = CaseState(
         instance_id=InstanceId(str(data.get("instance_code") or "")),
         number=str(data.get("uuid") or "") or None,

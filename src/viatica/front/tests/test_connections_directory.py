@@ -10,7 +10,7 @@ from django.test import Client
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from viatica.front.tests.conftest import AT, House, text_of
-from viatica.front.tests.test_connections import begin, facts_of, step, version
+from viatica.front.tests.test_connections import Api, begin, facts_of, step, token, version
 from viatica.kernel.errors import OutsideUnavailable
 from viatica.offices.company import ports
 from viatica.offices.company.directory import running
@@ -155,6 +155,7 @@ def test_who_does_not_administer_what_it_leads_applies_nothing(desk: Desk) -> No
     run = desk.read()
     assert run.state == "staged", run.problem
     assert desk.post("apply", run=run.pk).status_code == 403
+    assert Api(token(desk.house))("post", f"/feishu/directory/runs/{run.pk}/apply")[0] == 403
     assert not OutsideIdentity.objects.exists()
 
 

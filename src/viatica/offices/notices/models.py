@@ -35,7 +35,7 @@ class Notice(models.Model):
         Connection, null=True, on_delete=models.PROTECT, db_constraint=False, related_name="+"
     )
     sent = models.CharField(max_length=8, choices=Sent.choices, default=Sent.HERE)
-    message_id = models.CharField(max_length=64, blank=True, help_text="The OA's, to change the card by.")
+    message_id = models.CharField(max_length=255, blank=True, help_text="The OA's, to change the card by.")
     shows = models.CharField(max_length=64, blank=True, help_text="The kind whose state the card shows now.")
     todo = models.CharField(
         max_length=64,
