@@ -38,9 +38,10 @@ def sync_every_night(timestamp: int) -> None:
 
 @app.task(name=scheduling.SYNC, retry=PATIENTLY)
 def sync(slug: str, by: str) -> None:
-    """A full run. A connection switched off or gone since then is left alone."""
+    """A full run. By itself it leaves alone what is switched off; a person may ask before a connection is on."""
     with correlation.carried(None):
-        connection = connections.by_slug(slug)
+        is_asked = by != "system"
+        connection = Connection.objects.filter(slug=slug).first() if is_asked else connections.by_slug(slug)
         if connection is not None:
             running.sync(connection, by=by, via="worker", at=clock.now())
 

@@ -164,7 +164,7 @@ def test_change_of_everything_is_one_full_run_however_often_it_is_heard(office: 
     assert (job.task_name, job.args) == ("directory.sync", {"slug": "toy", "by": "system"})
 
 
-def test_job_runs_the_connection_and_leaves_one_alone_that_is_switched_off(office: Office) -> None:
+def test_one_that_is_switched_off_is_read_only_when_a_person_asks(office: Office) -> None:
     office.first_sync()
     office.directory.changes("wang", title="经理")
 
@@ -175,9 +175,11 @@ def test_job_runs_the_connection_and_leaves_one_alone_that_is_switched_off(offic
 
     office.connection.is_active = False
     office.connection.save()
-    jobs.sync(slug="toy", by="employee:7")
+    jobs.sync(slug="toy", by="system")
     jobs.sync(slug="nobody", by="employee:7")
     assert DirectoryRun.objects.count() == 2
+    jobs.sync(slug="toy", by="employee:7")  # as on the way to switching it on
+    assert DirectoryRun.objects.count() == 3
 
 
 def test_every_night_each_directory_in_use_is_read_at_a_moment_of_its_own(office: Office) -> None:
