@@ -28,7 +28,7 @@ from viatica.offices.notices import services as notices
 from viatica.offices.payment import queries as payments
 from viatica.offices.payment import services as payment
 from viatica.spine import issues, outbox
-from viatica.spine.models import Connection, OutboxMessage
+from viatica.spine.models import Connection, InboxEvent, OutboxMessage
 
 # Statements of each list, the one that says whose token it is among them; and who asks.
 COSTS: dict[str, tuple[int, str]] = {
@@ -139,6 +139,9 @@ def _read(connection: Connection, n: int) -> None:
     DirectoryConflict.objects.create(
         connection=connection, userid=f"u{n}", name=f"u{n}", reason="same_mobile", opened_at=AT
     )
+    heard = InboxEvent.objects.filter(connection=connection).exclude(ref=None).earliest("pk")
+    heard.pk, heard.event_id = None, f"heard-{n}"
+    heard.save()
 
 
 def costs(world: World) -> Iterator[tuple[str, int, int]]:

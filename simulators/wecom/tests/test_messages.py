@@ -132,7 +132,7 @@ def test_cards_that_do_not_fit(unharmed: Api, more: dict[str, Any]) -> None:
 
 def test_a_task_id_is_new(api: Api) -> None:
     send_card(api)
-    assert send(api, "template_card", template_card=card())["errcode"] == 40058
+    assert send(api, "template_card", template_card=card())["errcode"] == 42014
 
 
 def test_who_gets_a_response_code(api: Api) -> None:
