@@ -10,8 +10,7 @@ from ninja import Query, Router, Schema
 from pydantic import Field, StringConstraints
 
 from viatica.front.desks.connections.health import connection_of
-from viatica.front.desks.search import PAPERS
-from viatica.kernel.errors import NotFound
+from viatica.front.desks.search import paper_at
 from viatica.kernel.refs import Ref
 from viatica.offices.access.doors import viewer
 from viatica.offices.access.queries import administered
@@ -103,10 +102,7 @@ def get_exchange(
 def exchanges_of_paper(request: HttpRequest, kind: Kind, key: Key) -> list[ExchangeOut]:
     asker = viewer(request)
     mine = dict(administered(asker).values_list("pk", "slug"))
-    if kind not in PAPERS:
-        raise NotFound()
-    _page, rows, get = PAPERS[kind]
-    paper = get(rows.filter(pk=int(key)).values_list("number", flat=True).first() or "", asker)
+    _page, paper = paper_at(asker, kind, key)
     return [ExchangeOut(**_row(one, mine)) for one in exchanges.of(paper.ref, connection_ids=mine)]
 
 

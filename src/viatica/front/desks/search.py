@@ -65,12 +65,15 @@ def _with_invoice(request: SignedIn, number: str) -> list[ExpenseReport]:
 @require_GET
 def paper(request: SignedIn, kind: str, key: str) -> HttpResponse:
     """From a reference to its page. Raises NotFound also for what the viewer may not see."""
-    if not key.isdecimal() or len(key) > 18:
-        raise NotFound()
-    if kind not in PAPERS:
+    name, found = paper_at(request.viewer, kind, key)
+    return HttpResponseRedirect(reverse(f"front:{name}", args=[found.number]))
+
+
+def paper_at(viewer: Viewer, kind: str, key: str) -> tuple[str, ExpenseReport | TravelRequest]:
+    """The name of its page, and the paper a reference names. Raises NotFound also for what the viewer may not see."""
+    if kind not in PAPERS or not key.isdecimal() or len(key) > 18:
         raise NotFound()
     name, rows, get = PAPERS[kind]
     number = rows.filter(pk=int(key)).values_list("number", flat=True).first()
     # Asked as the viewer: the address itself must not tell a stranger that there is such a paper, and its number.
-    found = get(number or "", request.viewer)
-    return HttpResponseRedirect(reverse(f"front:{name}", args=[found.number]))
+    return name, get(number or "", viewer)

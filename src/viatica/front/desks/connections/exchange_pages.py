@@ -7,23 +7,19 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from viatica.front.desks.connections.health import connection_of
-from viatica.front.desks.search import PAPERS
+from viatica.front.desks.connections.health import MACHINERY, connection_of
+from viatica.front.desks.connections.products import WORDS
+from viatica.front.desks.search import PAPERS, paper_at
 from viatica.front.viewer import SignedIn, signed_in
-from viatica.kernel.errors import NotFound
 from viatica.kernel.refs import Ref
 from viatica.offices.access.queries import administered
 from viatica.spine import exchanges
 from viatica.spine.exchanges import Exchange
 
 LONGEST = 200
-CAPABILITIES = {
-    "approval": _("Approval"), "desk": _("Approval here, tasks there"), "todo": _("To-dos"), "messages": _("Messages"),
-    "directory": _("Directory"), "sign_in": _("Sign-in"), "callbacks": _("Callbacks"), "reconcile": _("Comparison"),
-}  # fmt: skip
+CAPABILITIES = {**WORDS, **MACHINERY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +115,7 @@ def one(request: SignedIn, slug: str, key: str) -> HttpResponse:
 def of_paper(request: SignedIn, kind: str, key: str) -> HttpResponse:
     """For who administers a connection and may see the paper."""
     mine = dict(administered(request.viewer).values_list("pk", "slug"))
-    if kind not in PAPERS or not key.isdecimal() or len(key) > 18:
-        raise NotFound()
-    page, rows, get = PAPERS[kind]
-    number = rows.filter(pk=int(key)).values_list("number", flat=True).first()
-    paper = get(number or "", request.viewer)
+    page, paper = paper_at(request.viewer, kind, key)
     found = exchanges.of(paper.ref, connection_ids=mine)
     context = {"here": "connections", "paper": paper, "page": f"front:{page}", "rows": rows_of(found, mine)}
     return render(request, "front/connection_paper.html", context)

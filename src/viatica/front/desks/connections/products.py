@@ -31,15 +31,7 @@ class NoGuide(Refused):
 
 def able(connector: Connector) -> list[str]:
     """What it can be used for: from the parts it declares."""
-    parts = {
-        "approval": connector.approval,
-        "desk": connector.desk,
-        "todo": connector.todos,
-        "messages": connector.messages,
-        "directory": connector.directory,
-        "sign_in": connector.sign_in,
-    }
-    return [use for use in USES if parts[use] is not None]
+    return [use for use in USES if connector.parts[use] is not None]
 
 
 def guide_if_any(kind: str) -> Guide | None:
