@@ -27,6 +27,8 @@ from viatica.kernel.errors import ViaticaError
 from viatica.offices.company.models import LegalEntity
 from viatica.spine.models import Connection
 
+USUAL = ("approval", "messages", "todo", "directory", "sign_in")
+
 
 class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -88,11 +90,5 @@ def _write(connection: Connection, codes: list[str]) -> None:
 
 
 def _all_uses(connector: Connector) -> list[str]:
-    able = {
-        "approval": connector.approval,
-        "messages": connector.messages,
-        "todo": connector.todos,
-        "directory": connector.directory,
-        "sign_in": connector.sign_in,
-    }
-    return [use for use, part in able.items() if part is not None]
+    """Approvals by the OA's own form and flow: those by ours are asked for by name."""
+    return [use for use in USUAL if connector.parts[use] is not None]

@@ -32,11 +32,11 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError, SSLError
 
 from viatica.connectors.guard import ForbiddenAddress, pools
-from viatica.connectors.redaction import redact
 from viatica.kernel import clock
 from viatica.kernel.errors import OutsideError, OutsideRefused, OutsideUnavailable, OutsideUnknown
 from viatica.kernel.words import N_
 from viatica.spine import exchanges
+from viatica.spine.redaction import redact
 
 log = structlog.get_logger(__name__)
 

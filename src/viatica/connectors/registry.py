@@ -62,6 +62,14 @@ class Connector:
     stream: streams.Handler | None = None
     quotas: tuple[quotas.Quota, ...] = ()
 
+    @property
+    def parts(self) -> dict[str, object]:
+        """What a connection of this kind may be used for: each use, and the part that serves it; None: it cannot."""
+        return {
+            "approval": self.approval, "desk": self.desk, "todo": self.todos, "messages": self.messages,
+            "directory": self.directory, "sign_in": self.sign_in,
+        }  # fmt: skip
+
 
 class UnknownKind(Refused):
     code = "connectors.unknown_kind"

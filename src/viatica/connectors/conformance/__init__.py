@@ -10,8 +10,8 @@ from __future__ import annotations
 from viatica.connectors.conformance.approval import ApprovalStories
 from viatica.connectors.conformance.desk import DeskRig, DeskStories, Task
 from viatica.connectors.conformance.forms import FormStories
-from viatica.connectors.conformance.rig import GONE, Instance, Rig, Simulated, awaken
+from viatica.connectors.conformance.rig import GONE, Instance, Rig, Simulated
 
 __all__ = [
-    "GONE", "ApprovalStories", "DeskRig", "DeskStories", "FormStories", "Instance", "Rig", "Simulated", "Task", "awaken",
+    "GONE", "ApprovalStories", "DeskRig", "DeskStories", "FormStories", "Instance", "Rig", "Simulated", "Task",
 ]  # fmt: skip

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-import urllib3
-
 from viatica.connectors.testing import KIND, Office, form
 from viatica.kernel import clock
 from viatica.kernel.refs import Ref
@@ -44,11 +42,6 @@ class Simulated(Protocol):
 
 
 OA = TypeVar("OA", bound=Simulated)
-
-
-def awaken(url: str) -> None:
-    """A live server reads in the whole house at its first request: no product waits that long."""
-    urllib3.request("GET", f"{url}/hooks/nobody", retries=False, timeout=60)
 
 
 @dataclass

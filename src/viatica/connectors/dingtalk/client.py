@@ -12,13 +12,13 @@ from viatica.connectors.dingtalk import errors
 from viatica.connectors.dingtalk.errors import SYSTEM
 from viatica.connectors.errors import NoSuchInstance, sorted_error
 from viatica.connectors.http import Answer, Client, Values
-from viatica.connectors.redaction import redact
 from viatica.connectors.setup import Setup
 from viatica.connectors.tokens import Token, TokenCache
 from viatica.kernel.errors import OutsideRefused, OutsideUnavailable, OutsideUnknown
 from viatica.kernel.words import N_
 from viatica.spine.models import Connection
 from viatica.spine.quotas import Quota
+from viatica.spine.redaction import redact
 
 Json = dict[str, Any]
 

@@ -10,32 +10,28 @@ import binascii
 import hashlib
 import hmac
 import os
-import struct
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
+from viatica.connectors.callback_cipher import (
+    RANDOM,
+    callback_signature,
+    cipher_of,
+    opened,
+    sealed,
+)
 from viatica.connectors.errors import ForeignCallback, ForgedCallback, UnreadableCallback
 from viatica.kernel.errors import BadInput
 from viatica.kernel.words import N_
-
-_RANDOM = 16
-_LENGTH = 4
-_BLOCK = 16
-_PAD = 32  # PKCS#7 over 32 bytes, although AES has blocks of 16
 
 
 class BadAesKey(BadInput):
     code = "dingtalk.aes_key_bad"
     message = N_("EncodingAESKey must be 43 letters and digits.")
     hint = N_("Copy it again from the event subscription page of the developer console.")
-
-
-def callback_signature(token: str, timestamp: str, nonce: str, encrypt: str) -> str:
-    """Lower-case hex SHA-1 of the four, sorted by code point and joined."""
-    return hashlib.sha1("".join(sorted((token, timestamp, nonce, encrypt))).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ class CallbackCipher:
         self, message: str, *, timestamp: str, nonce: str, random: bytes | None = None
     ) -> dict[str, str]:
         """The JSON answer DingTalk expects. `random` (16 bytes) only for repeatable tests."""
-        encrypt = self._encrypt(message, os.urandom(_RANDOM) if random is None else random)
+        encrypt = self._encrypt(message, os.urandom(RANDOM) if random is None else random)
         return {
             "msg_signature": callback_signature(self.token, timestamp, nonce, encrypt),
             "encrypt": encrypt,
@@ -69,43 +65,19 @@ class CallbackCipher:
         }
 
     def _cipher(self) -> Cipher[modes.CBC]:
-        try:
-            key = base64.b64decode(self.aes_key + "=", validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise BadAesKey() from error
-        if len(key) != 32:
-            raise BadAesKey()
-        return Cipher(algorithms.AES(key), modes.CBC(key[:_BLOCK]))
+        return cipher_of(self.aes_key, BadAesKey)
 
     def _encrypt(self, message: str, random: bytes) -> str:
-        said = message.encode()
-        plain = random + struct.pack(">I", len(said)) + said + self.owner_keys[0].encode()
-        pad = _PAD - len(plain) % _PAD
-        encryptor = self._cipher().encryptor()
-        return base64.b64encode(encryptor.update(plain + bytes([pad]) * pad) + encryptor.finalize()).decode()
+        return base64.b64encode(sealed(self._cipher(), message, self.owner_keys[0], random)).decode()
 
     def _decrypt(self, encrypt: str) -> tuple[str, str]:
         cipher = self._cipher()
         try:
             # Not strict: the official Python sample breaks its base64 into lines.
-            sealed = base64.b64decode(encrypt)
-            decryptor = cipher.decryptor()
-            padded = decryptor.update(sealed) + decryptor.finalize()
-            plain = _unpadded(padded)
-            (length,) = struct.unpack_from(">I", plain, _RANDOM)
-            start = _RANDOM + _LENGTH
-            if start + length > len(plain):
-                raise UnreadableCallback()
-            return plain[start : start + length].decode(), plain[start + length :].decode()
-        except (binascii.Error, ValueError, struct.error) as error:
+            encrypted = base64.b64decode(encrypt)
+        except (binascii.Error, ValueError) as error:
             raise UnreadableCallback() from error
-
-
-def _unpadded(padded: bytes) -> bytes:
-    pad = padded[-1] if padded else 0
-    if not 1 <= pad <= _PAD or padded[-pad:] != bytes([pad]) * pad:
-        raise UnreadableCallback()
-    return padded[:-pad]
+        return opened(cipher, encrypted)
 
 
 def jsapi_plain(*, ticket: str, nonce: str, timestamp: str, url: str) -> str:

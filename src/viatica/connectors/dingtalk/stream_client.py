@@ -19,8 +19,8 @@ from dingtalk_stream import AckMessage, Credential, DingTalkStreamClient, EventH
 from viatica.connectors.dingtalk.client import DingTalkSetup
 from viatica.connectors.dingtalk.errors import SYSTEM
 from viatica.connectors.dingtalk.stream import Keep
-from viatica.connectors.redaction import redact
 from viatica.kernel.errors import OutsideUnavailable
+from viatica.spine.redaction import redact
 from viatica.spine.streams import Line
 
 LOOK_S = 0.1  # how soon a stop is noticed

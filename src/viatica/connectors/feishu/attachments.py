@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from viatica.connectors.errors import AttachmentGone, AttachmentTooBig
 from viatica.connectors.feishu.errors import SYSTEM
 from viatica.connectors.feishu.translate import PICTURES, FormMap, Widget
+from viatica.connectors.naming import file_name
 from viatica.kernel.errors import NotFound, Refused
 from viatica.offices.approval.ports import Attachment
 from viatica.offices.archive import previews, services
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 MOST_PICTURE = 10 * 1024 * 1024
 MOST_FILE = 50 * 1024 * 1024
 # By how a file begins: an attachment's name here has no extension, and there it must have one.
-BEGINNINGS = (
-    (b"%PDF", ".pdf"),
-    (b"\x89PNG", ".png"),
-    (b"\xff\xd8\xff", ".jpg"),
-    (b"PK\x03\x04", ".ofd"),
-    (b"<?xml", ".xml"),
-)
 
 
 def upload(client: FeishuClient, files: tuple[Attachment, ...], mapping: FormMap) -> list[str]:
@@ -67,9 +60,3 @@ def _picture(one: Attachment) -> bytes | None:
     except Refused:
         return None
     return picture if media_type == previews.PNG else None
-
-
-def file_name(name: str, data: bytes) -> str:
-    extension = next((ending for beginning, ending in BEGINNINGS if data.startswith(beginning)), ".bin")
-    plain = name.replace("/", "_")
-    return plain if PurePath(plain).suffix.lower() == extension else f"{plain}{extension}"

@@ -12,11 +12,11 @@ from viatica.connectors.errors import NoSuchInstance, ScopeMissing, sorted_error
 from viatica.connectors.feishu import errors
 from viatica.connectors.feishu.errors import SYSTEM
 from viatica.connectors.http import Answer, Client, Part, Values
-from viatica.connectors.redaction import redact
 from viatica.connectors.setup import Setup
 from viatica.connectors.tokens import Token, TokenCache
 from viatica.kernel.errors import OutsideRefused, OutsideUnavailable, OutsideUnknown
 from viatica.spine.models import Connection
+from viatica.spine.redaction import redact
 
 Json = dict[str, Any]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from viatica.connectors.errors import AttachmentGone, AttachmentTooBig, FormDoesNotFit
+from viatica.connectors.naming import file_name
 from viatica.connectors.wecom import binding
 from viatica.connectors.wecom.errors import SYSTEM
 from viatica.connectors.wecom.mapping import ATTACHMENTS, FormMap
@@ -22,13 +22,6 @@ MOST_PICTURE = 10 * 1024 * 1024
 MOST_FILE = 20 * 1024 * 1024
 LEAST = 6  # bytes
 # By how a file begins: an attachment's name here has no extension, and there it must have one.
-BEGINNINGS = (
-    (b"%PDF", ".pdf"),
-    (b"\x89PNG", ".png"),
-    (b"\xff\xd8\xff", ".jpg"),
-    (b"PK\x03\x04", ".ofd"),
-    (b"<?xml", ".xml"),
-)
 
 File = tuple[str, bytes]
 
@@ -137,9 +130,3 @@ def _picture(one: Attachment) -> bytes | None:
     except Refused:
         return None
     return picture if media_type == previews.PNG else None
-
-
-def file_name(name: str, data: bytes) -> str:
-    extension = next((ending for beginning, ending in BEGINNINGS if data.startswith(beginning)), ".bin")
-    plain = name.replace("/", "_")
-    return plain if PurePath(plain).suffix.lower() == extension else f"{plain}{extension}"

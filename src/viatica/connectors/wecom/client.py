@@ -9,13 +9,13 @@ from typing import Any
 
 from viatica.connectors.errors import CardTooOld, FormRefused, PersonUnknown, ScopeMissing, sorted_error
 from viatica.connectors.http import Answer, Client, Part, Values
-from viatica.connectors.redaction import redact
 from viatica.connectors.setup import Setup
 from viatica.connectors.tokens import Token, TokenCache
 from viatica.connectors.wecom import errors
 from viatica.connectors.wecom.errors import SYSTEM, BadAgentId, NoSuchDepartment, OutOfSight
 from viatica.kernel.errors import OutsideRefused, OutsideUnknown
 from viatica.spine.models import Connection
+from viatica.spine.redaction import redact
 
 Json = dict[str, Any]
 

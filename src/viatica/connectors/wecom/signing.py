@@ -9,30 +9,20 @@ import base64
 import binascii
 import hashlib
 import hmac
-import struct
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
+from viatica.connectors.callback_cipher import callback_signature, cipher_of, opened
 from viatica.connectors.errors import ForeignCallback, ForgedCallback, UnreadableCallback
 from viatica.kernel.errors import BadInput
 from viatica.kernel.words import N_
-
-_RANDOM = 16
-_LENGTH = 4
-_IV = 16
-_PAD = 32  # PKCS#7 over 32 bytes, although AES has blocks of 16
 
 
 class BadAesKey(BadInput):
     code = "wecom.aes_key_bad"
     message = N_("EncodingAESKey must be 43 letters and digits.")
     hint = N_("Copy it again from the page of the WeCom admin console on which messages are received.")
-
-
-def callback_signature(token: str, timestamp: str, nonce: str, encrypt: str) -> str:
-    """Lower-case hex SHA-1 of the four, sorted by code point and joined."""
-    return hashlib.sha1("".join(sorted((token, timestamp, nonce, encrypt))).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +53,13 @@ class CallbackCipher:
     def _decrypt(self, encrypt: str) -> tuple[str, str]:
         cipher = self._cipher()
         try:
-            decryptor = cipher.decryptor()
-            sealed = base64.b64decode(encrypt, validate=True)
-            plain = _unpadded(decryptor.update(sealed) + decryptor.finalize())
-            (length,) = struct.unpack_from(">I", plain, _RANDOM)
-            start = _RANDOM + _LENGTH
-            if start + length > len(plain):
-                raise UnreadableCallback()
-            return plain[start : start + length].decode(), plain[start + length :].decode()
-        except (binascii.Error, ValueError, struct.error) as error:
+            encrypted = base64.b64decode(encrypt, validate=True)
+        except (binascii.Error, ValueError) as error:
             raise UnreadableCallback() from error
+        return opened(cipher, encrypted)
 
     def _cipher(self) -> Cipher[modes.CBC]:
-        try:
-            key = base64.b64decode(self.aes_key + "=", validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise BadAesKey() from error
-        if len(key) != 32:
-            raise BadAesKey()
-        return Cipher(algorithms.AES(key), modes.CBC(key[:_IV]))
-
-
-def _unpadded(padded: bytes) -> bytes:
-    pad = padded[-1] if padded else 0
-    if not 1 <= pad <= _PAD or padded[-pad:] != bytes([pad]) * pad:
-        raise UnreadableCallback()
-    return padded[:-pad]
+        return cipher_of(self.aes_key, BadAesKey)
 
 
 def jsapi_signature(*, ticket: str, nonce: str, timestamp: str, url: str) -> str:

@@ -19,7 +19,6 @@ from viatica.connectors.conformance import (
     FormStories,
     Instance,
     Task,
-    awaken,
 )
 from viatica.connectors.dingtalk import centre, connector, desk, translate
 from viatica.connectors.dingtalk.centre import CentreClient
@@ -106,7 +105,6 @@ def rig(
     looks_afresh(connector, monkeypatch)
     monkeypatch.setattr(desk, "_templates", {})
     monkeypatch.setattr(desk, "_found", {})
-    awaken(live_server.url)
     with office_of(
         dingtalk, connection_to(dingtalk), people=PEOPLE, steps=STEPS, url=live_server.url, patch=monkeypatch
     ) as office:

@@ -8,10 +8,10 @@ from typing import Any, TypedDict
 
 import pytest
 
+from viatica.connectors.callback_cipher import callback_signature
 from viatica.connectors.dingtalk.signing import (
     BadAesKey,
     CallbackCipher,
-    callback_signature,
     card_signature,
     jsapi_plain,
     jsapi_signature,

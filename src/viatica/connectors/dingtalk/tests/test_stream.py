@@ -17,12 +17,12 @@ from viatica.connectors.dingtalk import connector
 from viatica.connectors.dingtalk.stream import stream
 from viatica.connectors.dingtalk.tests.conftest import connection_to
 from viatica.connectors.http import AddressForbidden
-from viatica.connectors.redaction import HIDDEN
 from viatica.connectors.settling import HEARD_AT
 from viatica.connectors.testing import Office, Person, looks_afresh, office_of
 from viatica.kernel.errors import OutsideRefused, OutsideUnavailable
 from viatica.spine import exchanges, inbox
 from viatica.spine.models import Connection, InboxEvent, Issue
+from viatica.spine.redaction import HIDDEN
 from viatica.spine.streams import Line, PackageMissing, Switchboard
 from viatica.spine.tests.toy.handles import until
 

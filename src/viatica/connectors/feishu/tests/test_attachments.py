@@ -15,8 +15,8 @@ from simulators.feishu.testing import Running
 from viatica.connectors.errors import AttachmentGone, AttachmentTooBig
 from viatica.connectors.feishu import attachments
 from viatica.connectors.feishu.approvals import FeishuApproval
-from viatica.connectors.feishu.attachments import file_name
 from viatica.connectors.feishu.tests.conftest import connection_to, order
+from viatica.connectors.naming import file_name
 from viatica.connectors.testing import AT, form, ref
 from viatica.kernel.errors import OutsideUnavailable
 from viatica.offices.approval.ports import Attachment

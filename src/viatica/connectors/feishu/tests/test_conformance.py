@@ -18,7 +18,6 @@ from viatica.connectors.conformance import (
     FormStories,
     Instance,
     Task,
-    awaken,
 )
 from viatica.connectors.feishu import connector, desk, translate
 from viatica.connectors.feishu.approvals import FeishuApproval
@@ -101,7 +100,6 @@ def rig(
 ) -> Iterator[FeishuRig]:  # fmt: skip
     looks_afresh(connector, monkeypatch)
     monkeypatch.setattr(desk, "_defined", {})
-    awaken(live_server.url)
     connection = connection_to(feishu, forms)
     with office_of(
         feishu, connection, people=PEOPLE, steps=STEPS, url=live_server.url, patch=monkeypatch

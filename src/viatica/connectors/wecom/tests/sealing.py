@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from viatica.connectors.wecom.signing import callback_signature
+from viatica.connectors.callback_cipher import callback_signature
 from viatica.spine.hooks import RawCallback
 
 

@@ -16,10 +16,10 @@ from PIL import Image
 
 from simulators.wecom.testing import Running
 from viatica.connectors.errors import AttachmentGone, AttachmentTooBig, FormDoesNotFit
+from viatica.connectors.naming import file_name
 from viatica.connectors.testing import AT, form, ref
 from viatica.connectors.wecom import attachments, binding
 from viatica.connectors.wecom.approvals import WeComApproval
-from viatica.connectors.wecom.attachments import file_name
 from viatica.connectors.wecom.client import WeComClient
 from viatica.connectors.wecom.tests.conftest import order
 from viatica.kernel.errors import OutsideUnavailable

@@ -18,7 +18,6 @@ from viatica.connectors.conformance import (
     FormStories,
     Instance,
     Task,
-    awaken,
 )
 from viatica.connectors.testing import Person, looks_afresh, office_of
 from viatica.connectors.wecom import connector
@@ -115,7 +114,6 @@ def rig(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[WeComRig]:  # fmt: skip
     looks_afresh(connector, monkeypatch)
-    awaken(live_server.url)
     with office_of(
         wecom, connection_to(wecom, forms), people=PEOPLE, steps=STEPS, url=live_server.url, patch=monkeypatch
     ) as office:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from viatica.connectors.callback_cipher import callback_signature
 from viatica.connectors.errors import ForeignCallback, ForgedCallback, UnreadableCallback
 from viatica.connectors.wecom.events import encrypted_in
-from viatica.connectors.wecom.signing import BadAesKey, CallbackCipher, callback_signature, jsapi_signature
+from viatica.connectors.wecom.signing import BadAesKey, CallbackCipher, jsapi_signature
 from viatica.connectors.wecom.tests.sealing import Sealer
 from viatica.kernel.errors import BadInput, ViaticaError
 
