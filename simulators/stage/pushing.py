@@ -136,7 +136,8 @@ class Pusher(Generic[P, E]):
                     event = await self._overtaken(event, waiting)
                 await self._deliver(event)
         finally:
-            del self.lanes[lane]
+            if self.lanes.get(lane) is waiting:
+                del self.lanes[lane]
 
     async def _overtaken(self, event: E, waiting: deque[E]) -> E:
         """Let the next event go first, if one comes at all."""
@@ -210,6 +211,10 @@ class Pusher(Generic[P, E]):
         self.postman.close()
 
     def forget(self) -> None:
+        """Also what is still to be told again: it would be heard as news of papers nobody has."""
+        for task in list(self.tasks):
+            task.cancel()
+        self.lanes.clear()
         self.events.clear()
         self.spoiling = Spoiling()
 

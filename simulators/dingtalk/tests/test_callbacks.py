@@ -213,6 +213,19 @@ def test_given_up_events_are_in_the_failed_list_once(
     assert json.loads(official.http.request("GET", url).data)["failed_list"] == []
 
 
+def test_what_was_still_to_be_told_again_is_forgotten_with_its_paper(
+    dingtalk: Running, official: Official, receiver: Receiver
+) -> None:
+    dingtalk.set(retry_after_s=[0.2])
+    dingtalk.spoil_callbacks(door_is_open=False)
+    official.create()
+    assert dingtalk.wait_for_callbacks()  # each was tried, and sleeps until its retry
+    dingtalk.reset()
+    time.sleep(0.4)
+    assert dingtalk.wait_for_callbacks(retries=True)
+    assert (receiver.heard, dingtalk.events()) == ([], [])
+
+
 def test_the_new_failed_list(dingtalk: Running, official: Official, receiver: Receiver) -> None:
     dingtalk.set(retry_after_s=[])
     dingtalk.spoil_callbacks(door_is_open=False)
